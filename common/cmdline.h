@@ -1,0 +1,42 @@
+/* The command line that all servers of the course share. */
+#ifndef CMDLINE_H
+#define CMDLINE_H
+
+#include <stdbool.h>
+
+struct cmdline {
+    const char *address; /* -a, numeric IPv4 or IPv6; by default 127.0.0.1 */
+    int port;            /* -p, 0 to 65535; by default 8083; 0 takes a free one */
+    bool verbose;        /* -v */
+    int workers;         /* WORKERS, 1 to WORKERS_MAX; by default 8 */
+    const char *program; /* -w, where a server has it; by default NULL */
+};
+
+enum { WORKERS_MAX = 100000 };
+
+/*
+ * Reads the command line of a server; one that runs its workers from a program of their own
+ * passes true for `has_program` and gets option -w. The strings returned are argv's.
+ *
+ * Does not return after -h (the usage on stdout, exit 0) or after a mistake (what is wrong and
+ * the usage on stderr, exit 2). See getopt(3).
+ *
+ * As the first thing a server does, it also sees to it that descriptors 0, 1 and 2 are open, on
+ * /dev/null if need be: else a client's connection could become descriptor 2, and the next error
+ * message would be sent to that client.
+ */
+struct cmdline cmdline_parse(int argc, char **argv, bool has_program);
+
+/*
+ * Says on stdout that the server is ready, and flushes it, for whoever waits for this line:
+ * "listening on 127.0.0.1:8083, 8 workers". Ends the program (exit 1) when that cannot be said.
+ */
+void cmdline_announce(const struct cmdline *cmdline, int listener);
+
+/*
+ * Reads a whole decimal number from `low` to `high`. Returns false when `text` is anything else:
+ * empty, out of range, followed or preceded by anything. See strtol(3).
+ */
+bool parse_number(const char *text, long low, long high, long *number);
+
+#endif

@@ -1,0 +1,16 @@
+/* The echo service (RFC 862) that every server of the course offers. */
+#ifndef ECHO_H
+#define ECHO_H
+
+/*
+ * Sends back every byte that arrives on `connection`, in order, until the peer's end-of-file.
+ * A peer that only half-closes still gets the rest.
+ *
+ * `connection` is a connected, blocking stream socket. It stays the caller's, who closes it.
+ * Returns 0 at end-of-file; -1 with errno when the connection broke (ECONNRESET, EPIPE, ...).
+ * Never raises SIGPIPE. Memory is bounded: a peer that sends for ever and reads nothing is
+ * held up by TCP's flow control, not buffered.
+ */
+int echo(int connection);
+
+#endif

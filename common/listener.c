@@ -1,0 +1,87 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int set_on(int socket, int level, int option)
+{
+    return setsockopt(socket, level, option, &(int){1}, sizeof(int));
+}
+
+/* Numeric only: a server listens on an address, and asks no name server for it. */
+static struct addrinfo *parse_address(const char *address, int port)
+{
+    char service[16];
+    struct addrinfo *info;
+    const struct addrinfo wanted = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_STREAM,
+        .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+    };
+
+    snprintf(service, sizeof(service), "%d", port);
+    return getaddrinfo(address, service, &wanted, &info) == 0 ? info : NULL;
+}
+
+bool address_valid(const char *address)
+{
+    struct addrinfo *info = parse_address(address, 0);
+
+    if (info)
+        freeaddrinfo(info);
+    return info != NULL;
+}
+
+int listener_open(const char *address, int port)
+{
+    struct addrinfo *info = parse_address(address, port);
+
+    if (!info) {
+        errno = EINVAL;
+        return -1;
+    }
+
+    /* Non-blocking: between select and accept a client may have gone, and then a blocking
+     * accept would hold the whole server until the next one comes. */
+    int listener = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    /* SO_REUSEADDR: a server that is restarted need not wait until the connections of the last
+     * one have left TIME_WAIT. TCP_NODELAY: an echo must not wait for more to send.
+     * SOMAXCONN: clients that find every worker busy wait in the backlog. */
+    if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+                           set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+                           bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
+                           listen(listener, SOMAXCONN) == -1)) {
+        int error = errno;
+        close(listener);
+        errno = error;
+        listener = -1;
+    }
+    int error = errno;
+    freeaddrinfo(info);
+    errno = error;
+    return listener;
+}
+
+char *local_name(int socket, char name[SOCKET_NAME_MAX])
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    char host[SOCKET_NAME_MAX - sizeof("[]:65535")];
+    char port[sizeof("65535")];
+
+    if (getsockname(socket, (struct sockaddr *)&address, &length) == -1 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return strcpy(name, "?");
+
+    const char *format = address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s";
+    snprintf(name, SOCKET_NAME_MAX, format, host, port);
+    return name;
+}
