@@ -1,0 +1,132 @@
+/*
+ * Chapter 1: a process for every connection.
+ *
+ * The master accepts a connection and forks a child that echoes it and exits. While WORKERS
+ * children live it accepts none: further clients wait in the listener's backlog.
+ */
+#include "cmdline.h"
+#include "echo.h"
+#include "listener.h"
+#include "process.h"
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct cmdline cmdline;
+static int listener, signals;
+static pid_t *children; /* one slot a WORKER, 0 when free */
+static int living;
+
+/* Starts a child that serves `connection`. Returns false when there can be no child now. */
+static bool child_make(int connection)
+{
+    pid_t child = fork_child();
+
+    if (child == -1)
+        return false;
+    if (child == 0) {
+        close(listener);
+        close(signals);
+        echo(connection); /* a connection that broke is the client's affair */
+        _exit(EXIT_SUCCESS);
+    }
+    if (cmdline.verbose)
+        warnx("descriptor %d goes to child %d", connection, (int)child);
+    for (int i = 0; i < cmdline.workers; i++) {
+        if (children[i] == 0) {
+            children[i] = child;
+            break;
+        }
+    }
+    living++;
+    return true;
+}
+
+/* A child that has ended is a zombie until its parent has asked for its status. */
+static void children_reap(void)
+{
+    pid_t child;
+
+    while ((child = waitpid(-1, NULL, WNOHANG)) > 0) {
+        for (int i = 0; i < cmdline.workers; i++)
+            if (children[i] == child)
+                children[i] = 0;
+        living--;
+    }
+}
+
+/* Accepts and forks until a signal asks it to stop. */
+static void serve(void)
+{
+    int connection = -1;   /* accepted, but no child serves it yet */
+    bool short_of = false; /* descriptors, memory or processes: try again in a moment */
+
+    for (;;) {
+        fd_set readable;
+        struct timeval moment = {.tv_usec = 100000};
+
+        FD_ZERO(&readable);
+        FD_SET(signals, &readable);
+        if (connection == -1 && living < cmdline.workers && !short_of)
+            FD_SET(listener, &readable);
+        int highest = listener > signals ? listener : signals;
+        if (select(highest + 1, &readable, NULL, NULL, short_of ? &moment : NULL) == -1) {
+            if (errno == EINTR)
+                continue;
+            err(EXIT_FAILURE, "select");
+        }
+        short_of = false;
+
+        if (FD_ISSET(signals, &readable)) {
+            int received = signals_next(signals);
+            if (received == SIGTERM || received == SIGINT)
+                return;
+            children_reap();
+        }
+        if (FD_ISSET(listener, &readable)) {
+            /* -1 is no surprise: the client may have gone since select saw it. */
+            connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+            short_of = connection == -1 &&
+                       (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+        }
+        if (connection != -1) {
+            if (child_make(connection)) {
+                close(connection); /* the child has its own; with two, the client sees no end */
+                connection = -1;
+            } else {
+                short_of = true;
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    cmdline = cmdline_parse(argc, argv, false);
+    children = calloc((size_t)cmdline.workers, sizeof(*children));
+    signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
+    if (!children || signals == -1)
+        err(EXIT_FAILURE, "cannot start");
+    listener = listener_open(cmdline.address, cmdline.port);
+    if (listener == -1)
+        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+
+    cmdline_announce(&cmdline, listener);
+    serve();
+
+    close(listener);
+    for (int i = 0; i < cmdline.workers; i++)
+        if (children[i] != 0)
+            kill(children[i], SIGKILL); /* its connection may be silent for hours */
+    while (waitpid(-1, NULL, 0) > 0)
+        continue;
+    return EXIT_SUCCESS;
+}
