@@ -1,0 +1,3 @@
+include common/build.mk
+build: $(programs)
+.DEFAULT_GOAL := build
