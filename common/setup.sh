@@ -1,0 +1,78 @@
+#!/bin/sh
+# setup.sh TOOL ... : sees to it that the tools are there; installs what is missing.
+#
+# With the package manager that is found (apt-get, dnf, pacman, apk), as root or through sudo where
+# sudo can ask. Prints the command before it runs it; with DEPS=ask prints it and stops.
+set -u
+
+found() {
+    case $1 in
+    cmocka) command -v pkg-config >/dev/null && pkg-config --exists cmocka ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+package() { # TOOL MANAGER: the packages that bring the tool
+    case $1:$2 in
+    gnuplot:apt-get) echo gnuplot-nox ;;
+    gnuplot:dnf) echo gnuplot-minimal ;;
+    cmocka:apt-get) echo libcmocka-dev pkg-config ;;
+    cmocka:dnf) echo libcmocka-devel pkgconf-pkg-config ;;
+    cmocka:pacman) echo cmocka pkgconf ;;
+    cmocka:apk) echo cmocka-dev pkgconf ;;
+    prove:dnf) echo perl-Test-Harness ;;
+    prove:apk) echo perl-utils ;;
+    prove:*) echo perl ;;
+    python3:pacman) echo python ;;
+    *) echo "$1" ;;
+    esac
+}
+
+stop() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+missing=
+for tool; do
+    found "$tool" || missing="$missing $tool"
+done
+[ -n "$missing" ] || exit 0
+
+manager=
+for candidate in apt-get dnf pacman apk; do
+    if command -v $candidate >/dev/null; then
+        manager=$candidate
+        break
+    fi
+done
+[ -n "$manager" ] || stop "missing:$missing; no package manager that I know; install them and try again"
+
+packages=
+for tool in $missing; do
+    packages="$packages $(package "$tool" $manager)"
+done
+case $manager in
+apt-get) command="apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends$packages" ;;
+dnf) command="dnf install -y$packages" ;;
+pacman) command="pacman -Sy --noconfirm --needed$packages" ;;
+apk) command="apk add$packages" ;;
+esac
+
+if [ "$(id -u)" -ne 0 ]; then
+    # sudo can ask on a terminal, and needs not where it has a ticket or no password is set.
+    if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+        command="sudo sh -c '$command'"
+    else
+        stop "missing:$missing; run this as root and try again: $command"
+    fi
+fi
+if [ "${DEPS-}" = ask ]; then
+    stop "missing:$missing; run this and try again: $command"
+fi
+
+echo "setup: missing:$missing; running: $command"
+sh -c "$command" >&2 </dev/null || stop "this failed: $command"
+for tool in $missing; do
+    found "$tool" || stop "$tool is still missing after: $command"
+done
