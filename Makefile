@@ -1,3 +1,50 @@
+# The front door: one target for each thing a reader does. `make` alone prints them, from the
+# comments behind `##` in this file. How things are built stands in common/build.mk.
+
+# The servers that keep the promises; each is tested by the same suite and measured by the same load.
+servers := 01 04 05 05-python
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 include common/build.mk
-build: $(programs)
-.DEFAULT_GOAL := build
+
+chapters := $(notdir $(wildcard chapters/[0-9]*))
+numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
+prove    := CMOCKA_MESSAGE_OUTPUT=TAP prove -j4
+
+help: ## this list
+	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
+
+build: $(programs) ## compile all programs
+
+test: build $(unit_tests) $(contracts) ## test everything
+	@$(prove) $(unit_tests) $(contracts)
+
+chapter-%: build-% ## build, test and time chapter NN, and say what to do next (chapter-01 to chapter-05)
+	@$(MAKE) test-$*
+	@$(MAKE) time-$*
+	@common/report/next.sh $*
+
+compare: build ## compare fork with prefork: table and plots
+	@common/setup.sh gnuplot python3
+	@common/report/compare.py
+
+clean: ## remove all that was made
+	rm -rf $(BUILD)
+
+# ---- one chapter: `make -C chapters/NN-name build` and the like end here ----------------------
+
+of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*%,$(1))
+
+.SECONDEXPANSION:
+build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
+	@:
+
+test-%: build $$(call of,$(unit_tests) $(contracts))
+	@$(prove) $(call of,$(unit_tests) $(contracts))
+
+time-%: build
+	@common/setup.sh gnuplot python3
+	@common/report/time-chapter.py $*
+
+.PHONY: help build test compare clean
