@@ -1,0 +1,377 @@
+#include "support.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A test that hangs in spite of all is ended, and what it started dies with it. */
+__attribute__((constructor)) static void bound_the_test(void)
+{
+    const char *seconds = getenv("TEST_SECONDS");
+
+    alarm(seconds ? (unsigned)atoi(seconds) : 300);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+bool wait_until(bool (*condition)(void *), void *argument)
+{
+    double end = now() + PATIENCE;
+
+    while (!condition(argument)) {
+        if (now() > end)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    return true;
+}
+
+/* ---- paths ---- */
+
+static const char *path_below(const char *root, const char *path)
+{
+    static char paths[8][2 * PATH_MAX];
+    static unsigned next;
+    char *result = paths[next++ % 8];
+
+    snprintf(result, sizeof(paths[0]), "%s/%s", root, path);
+    return result;
+}
+
+const char *built(const char *path)
+{
+    static char root[PATH_MAX];
+
+    if (root[0] == '\0') {
+        ssize_t length = readlink("/proc/self/exe", root, sizeof(root) - 1);
+        assert_true(length > 0);
+        root[length] = '\0';
+        char *tests = strstr(root, "/tests/");
+        for (char *next; tests && (next = strstr(tests + 1, "/tests/"));) /* the last one */
+            tests = next;
+        assert_non_null(tests);
+        *tests = '\0';
+    }
+    return path_below(root, path);
+}
+
+const char *source(const char *path)
+{
+    return path_below(SOURCE_ROOT, path);
+}
+
+/* ---- starting programs ---- */
+
+static int status_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int scratch_file(void)
+{
+    int file = memfd_create("test", MFD_CLOEXEC);
+
+    assert_true(file != -1);
+    return file;
+}
+
+static char *contents(int file)
+{
+    off_t size = lseek(file, 0, SEEK_END);
+    char *text = calloc(1, (size_t)size + 1);
+
+    assert_non_null(text);
+    assert_int_equal(pread(file, text, (size_t)size, 0), size);
+    return text;
+}
+
+static pid_t spawn(const char *const arguments[], int out, int err)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+
+    assert_true(child != -1);
+    if (child == 0) {
+        /* dup2 makes copies that are not close-on-exec. */
+        int input = memfd_create("empty", 0);
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent ||
+            dup2(input, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 ||
+            dup2(err, STDERR_FILENO) == -1)
+            _exit(126);
+        close(input);
+        signal(SIGPIPE, SIG_DFL);
+        execv(arguments[0], (char *const *)arguments);
+        _exit(127);
+    }
+    return child;
+}
+
+struct output run_with(const char *const arguments[])
+{
+    int out = scratch_file(), err = scratch_file(), status;
+    pid_t child = spawn(arguments, out, err);
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    struct output output = {status_of(status), contents(out), contents(err)};
+    close(out);
+    close(err);
+    return output;
+}
+
+struct output run(const char *program, ...)
+{
+    const char *arguments[32] = {program};
+    va_list rest;
+
+    va_start(rest, program);
+    for (int i = 1; i < 31 && (arguments[i] = va_arg(rest, const char *)) != NULL; i++)
+        continue;
+    va_end(rest);
+    return run_with(arguments);
+}
+
+void output_free(struct output *output)
+{
+    free(output->out);
+    free(output->err);
+    *output = (struct output){0};
+}
+
+/* ---- servers ---- */
+
+/* Reads the line that says that the server is ready; an empty one if it ends before. */
+static void read_line(int from, char *line, size_t size)
+{
+    double end = now() + PATIENCE;
+    size_t length = 0;
+
+    while (length < size - 1) {
+        struct pollfd readable = {.fd = from, .events = POLLIN};
+        if (now() > end || poll(&readable, 1, 1000) == -1)
+            break;
+        if (readable.revents == 0)
+            continue;
+        if (read(from, line + length, 1) != 1 || line[length] == '\n')
+            break;
+        length++;
+    }
+    line[length] = '\0';
+}
+
+struct server server_start(const char *const arguments[])
+{
+    struct server server = {.errors = scratch_file()};
+    char line[256], *colon;
+    int out[2];
+
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    server.pid = spawn(arguments, out[1], server.errors);
+    close(out[1]);
+    read_line(out[0], line, sizeof(line));
+    close(out[0]);
+
+    if (strncmp(line, "listening on ", 13) != 0 || !(colon = strrchr(line, ':'))) {
+        char *errors = server_errors(&server);
+        print_error("%s said \"%s\", and on stderr: %s\n", arguments[0], line, errors);
+        free(errors);
+        kill(server.pid, SIGKILL);
+        fail_msg("the server did not start");
+    }
+    *colon = '\0';
+    server.port = atoi(colon + 1);
+    const char *address = line + 13;
+    if (*address == '[') {
+        address++;
+        colon[-1] = '\0';
+    }
+    snprintf(server.address, sizeof(server.address), "%.63s", address);
+    return server;
+}
+
+int server_wait(struct server *server)
+{
+    int status;
+
+    assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
+    close(server->errors);
+    server->pid = 0;
+    return status_of(status);
+}
+
+int server_stop(struct server *server)
+{
+    assert_int_equal(kill(server->pid, SIGTERM), 0);
+    return server_wait(server);
+}
+
+char *server_errors(const struct server *server)
+{
+    return contents(server->errors);
+}
+
+int connect_to(const struct server *server)
+{
+    struct addrinfo *info;
+    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    struct timeval patience = {.tv_sec = PATIENCE};
+    char port[16];
+
+    snprintf(port, sizeof(port), "%d", server->port);
+    assert_int_equal(getaddrinfo(server->address, port, &wanted, &info), 0);
+    int connection = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(connection != -1);
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(connection, info->ai_addr, info->ai_addrlen) == -1)
+        fail_msg("connect: %s", strerror(errno));
+    freeaddrinfo(info);
+    return connection;
+}
+
+void exchange(int connection, const void *bytes, size_t length)
+{
+    char *back = malloc(length);
+    size_t sent = 0, received = 0;
+
+    assert_non_null(back);
+    while (received < length) {
+        struct pollfd ready = {.fd = connection, .events = POLLIN};
+        if (sent < length)
+            ready.events |= POLLOUT;
+        if (poll(&ready, 1, PATIENCE * 1000) != 1)
+            fail_msg("%zu of %zu bytes came back, and then nothing", received, length);
+        if (ready.revents & POLLOUT) {
+            ssize_t n = send(connection, (const char *)bytes + sent, length - sent,
+                             MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (n == -1 && errno != EAGAIN)
+                fail_msg("send after %zu bytes: %s", sent, strerror(errno));
+            sent += n > 0 ? (size_t)n : 0;
+        }
+        if (ready.revents & (POLLIN | POLLHUP | POLLERR)) {
+            ssize_t n = recv(connection, back + received, length - received, MSG_DONTWAIT);
+            if (n == 0)
+                fail_msg("end-of-file after %zu of %zu bytes", received, length);
+            if (n == -1 && errno != EAGAIN)
+                fail_msg("recv after %zu of %zu bytes: %s", received, length, strerror(errno));
+            received += n > 0 ? (size_t)n : 0;
+        }
+    }
+    assert_memory_equal(bytes, back, length);
+    free(back);
+}
+
+void expect_service(const struct server *server)
+{
+    int connection = connect_to(server);
+
+    exchange(connection, "still\0there?", 12);
+    close(connection);
+}
+
+void reset(int connection)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(connection);
+}
+
+/* ---- processes ---- */
+
+/* Reads the state and the parent of a process. Returns false when there is none. */
+static bool read_stat(pid_t pid, char *state, pid_t *parent)
+{
+    char path[64], line[512];
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    char *got = fgets(line, sizeof(line), file);
+    fclose(file);
+    char *behind_name = got ? strrchr(line, ')') : NULL;
+    return behind_name && sscanf(behind_name, ") %c %d", state, parent) == 2;
+}
+
+char process_state(pid_t pid)
+{
+    char state;
+    pid_t parent;
+
+    return read_stat(pid, &state, &parent) ? state : 0;
+}
+
+/* Calls `visit` for each name in a directory of numbers. Returns how many, or -1. */
+static int each_number(const char *path, void (*visit)(int number, void *), void *argument)
+{
+    DIR *directory = opendir(path);
+    int count = 0;
+
+    if (!directory)
+        return -1;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (!isdigit((unsigned char)entry->d_name[0]))
+            continue;
+        if (visit)
+            visit(atoi(entry->d_name), argument);
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+struct family {
+    pid_t parent, *children;
+    int room, count;
+};
+
+static void visit_process(int pid, void *argument)
+{
+    struct family *family = argument;
+    char state;
+    pid_t parent;
+
+    if (read_stat(pid, &state, &parent) && parent == family->parent) {
+        if (family->count < family->room)
+            family->children[family->count] = pid;
+        family->count++;
+    }
+}
+
+int children_of(pid_t parent, pid_t *children, int room)
+{
+    struct family family = {parent, children, room, 0};
+
+    each_number("/proc", visit_process, &family);
+    return family.count;
+}
+
+int descriptors_of(pid_t pid)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    return each_number(path, NULL, NULL);
+}

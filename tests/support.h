@@ -1,0 +1,92 @@
+/*
+ * What the tests share: starting the real programs, talking to them, and looking at them in /proc.
+ *
+ * Nothing here depends on how fast the machine is. Waiting means waiting for something to become
+ * true; after PATIENCE seconds the test fails. What a test has started dies with it.
+ */
+#ifndef SUPPORT_H
+#define SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <cmocka.h>
+
+enum { PATIENCE = 60 }; /* seconds */
+
+/* The path of a file that make has built, such as "common/load/load". Good until the eighth call.
+ */
+const char *built(const char *path);
+
+/* The path of a file of the source tree. Good until the eighth call, as above. */
+const char *source(const char *path);
+
+/* ---- programs that run to their end ---- */
+
+struct output {
+    int status; /* the exit status, or 128 + the signal that ended it */
+    char *out, *err;
+};
+
+/* Runs a program (NULL ends the arguments) and waits for it. Its input is /dev/null. */
+struct output run(const char *program, ...);
+struct output run_with(const char *const arguments[]);
+void output_free(struct output *output);
+
+/* ---- servers ---- */
+
+struct server {
+    pid_t pid;
+    char address[64];
+    int port;
+    int errors; /* a file that takes what the server says on stderr */
+};
+
+/*
+ * Starts a server with these arguments (the first is the program), waits for its line
+ * "listening on ...", and learns its address and port from it.
+ */
+struct server server_start(const char *const arguments[]);
+
+/* Sends SIGTERM and waits. Returns the exit status, as in struct output. */
+int server_stop(struct server *server);
+
+/* Waits until the server ends, and returns its exit status. */
+int server_wait(struct server *server);
+
+/* What the server has said on stderr so far; the caller frees it. */
+char *server_errors(const struct server *server);
+
+/* A new, blocking connection to the server. Reading and writing fail after PATIENCE seconds. */
+int connect_to(const struct server *server);
+
+/* Sends `length` bytes; reads as many back while it does, so that it cannot block; they must be
+ * equal. */
+void exchange(int connection, const void *bytes, size_t length);
+
+/* Connects, exchanges a short message, closes. */
+void expect_service(const struct server *server);
+
+/* Closes a connection so that the peer gets a reset (RST) instead of end-of-file. */
+void reset(int connection);
+
+/* ---- processes ---- */
+
+/* Waits until `condition` holds. Returns false when it does not within PATIENCE seconds. */
+bool wait_until(bool (*condition)(void *), void *argument);
+
+/* The children of a process, zombies included. Returns how many there are; writes at most `room`.
+ */
+int children_of(pid_t parent, pid_t *children, int room);
+
+/* The state of a process as in /proc/PID/stat (R, S, D, T, Z, ...), or 0 when there is none. */
+char process_state(pid_t pid);
+
+/* How many descriptors a process has open, or -1 when it has gone. */
+int descriptors_of(pid_t pid);
+
+#endif
