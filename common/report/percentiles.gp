@@ -1,0 +1,30 @@
+# Latency by percentile; a panel for the fewest clients and one for the most, on one scale. The x
+# axis stretches towards 100 %, where the slow connections are: each step is ten times rarer.
+count = words(servers)
+last = words(clients)
+x(percent) = -log10(1 - percent / 100.0)
+shown(p) = p == 1 ? 1 : last
+
+set logscale y
+set dashtype 2 (12,5)
+set dashtype 3 (3,4)
+set yrange [0.7 * low : 1.5 * high]
+set xtics ("50" x(50), "90" x(90), "99" x(99), "99.9" x(99.9), "99.99" x(99.99))
+set xrange [0:4.15]
+
+if (kind eq "dumb") {
+    set title sprintf("latency in µs by percentile, %s clients (both axes log)", word(clients, last))
+    set key bottom right
+    plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (last - 1) * count + i)) \
+        with lines title name(titles, i)
+} else {
+    set xlabel "% of the connections, slower to the right"
+    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile" margins 0.115,0.985,0.15,0.84 spacing 0.03
+    do for [p = 1:2] {
+        set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
+        if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }
+        plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (shown(p) - 1) * count + i)) \
+            with lines linewidth 3.5 dashtype i linecolor rgb colour(word(servers, i)) title name(titles, i)
+    }
+    unset multiplot
+}

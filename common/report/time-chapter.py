@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""time-chapter.py NN: the measurement that belongs to chapter NN, and its plot."""
+import os
+import re
+import subprocess
+import sys
+
+import bench
+from compare import compare
+
+
+def run(number, program, *arguments, cpus=None):
+    """Runs a program of a chapter, on these CPUs only, and gives what it prints."""
+    command = [bench.BUILD / bench.chapter(number) / program, *arguments]
+    pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, preexec_fn=pin)
+    if result.returncode != 0:
+        raise bench.Failure(f"{program} ended with status {result.returncode}")
+    return result.stdout
+
+
+def placements():
+    """Where two processes can run: on one CPU they take turns, on several each wakes the other."""
+    cpus = sorted(os.sched_getaffinity(0))
+    yield "one CPU", {cpus[0]}
+    if len(cpus) > 1:
+        yield f"{len(cpus)} CPUs", set(cpus)
+
+
+def in_turn(rounds, runs):
+    """Does the runs in turn, for so many rounds. Each gives a dictionary; gives all values by key."""
+    values = {}
+    progress = bench.Progress(rounds * len(runs))
+    for number in range(1, rounds + 1):
+        for what, function in runs:
+            progress.step(f"round {number} of {rounds}: {what}")
+            for key, value in function().items():
+                values.setdefault(key, []).append(value)
+    progress.end()
+    return values
+
+
+def show(name, script, title, columns, rows, **settings):
+    bench.write_table(bench.RESULTS / f"{name}.tsv", columns, rows)
+    print(bench.draw(script, bench.RESULTS / f"{name}.tsv", bench.RESULTS / name, title=title, **settings))
+
+
+def bars(name, title, values, places):
+    """Bars for each thing that was measured, at each place; and a table of median and range."""
+    things = list(dict.fromkeys(thing for thing, _ in values))
+    show(name, "bars.gp", title, ["what", *(f"{place} {part}" for place in places for part in ("median", "low", "high"))],
+         ([f'"{thing}"', *(f"{f(values[thing, place]):.2f}" for place in places for f in (bench.median, min, max))]
+          for thing in things), places="|".join(places))
+    print(f"{'µs, median (range)':<28}" + "".join(f"{place:>24}" for place in places))
+    for thing in things:
+        print(f"{thing:<28}" + "".join(f"{bench.spread(values[thing, place], '{:.1f}'):>24}" for place in places))
+
+
+def time_01():
+    def forkcost():
+        lines = [line.split("\t") for line in run("01", "forkcost").splitlines()[1:]]
+        return {(int(mib), pages): float(us) for mib, pages, us in lines}
+
+    values = in_turn(3, [("fork at 1 MiB to 1 GiB", forkcost)])
+    sizes = sorted({mib for mib, _ in values})
+    show("chapter-01", "forkcost.gp", "", ["mib", "small", "small_low", "small_high", "huge", "huge_low", "huge_high"],
+         ([mib, *(f"{f(values[mib, pages]):.1f}" for pages in ("4 KiB", "2 MiB") for f in (bench.median, min, max))]
+          for mib in sizes))
+    print(f"{'fork, exit and wait, µs':<28}{'4 KiB pages':>24}{'2 MiB pages':>24}")
+    for mib in sizes:
+        print(f"{f'{mib} MiB touched':<28}" + "".join(f"{bench.spread(values[mib, p]):>24}" for p in ("4 KiB", "2 MiB")))
+
+
+def time_02():
+    def pingpong(kind, place, cpus):
+        out = run("02", "pingpong", "-t", kind, "-n", "10000", cpus=cpus)
+        return {(kind, place): float(re.search(r", ([\d.]+) µs each", out)[1])}
+
+    places = dict(placements())
+    values = in_turn(5, [(f"{kind}, {place}", lambda k=kind, p=place: pingpong(k, p, places[p]))
+                         for kind in ("pipe", "stream", "seqpacket", "dgram") for place in places])
+    bars("chapter-02", "A byte there and back", values, list(places))
+
+
+def time_03():
+    def passcost(place, cpus):
+        lines = [line.split("\t") for line in run("03", "passcost", cpus=cpus).splitlines()[1:]]
+        return {(way, place): float(us) for way, us in lines}
+
+    places = dict(placements())
+    values = in_turn(5, [(place, lambda p=place: passcost(p, places[p])) for place in places])
+    bars("chapter-03", "An open descriptor for another process", values, list(places))
+
+
+def time_04():
+    compare("chapter-04", ["01", "04"], [1, 8, 32], 3, 1)
+
+
+def time_05():
+    compare("chapter-05", ["04", "05", "05-python"], [1, 8, 32], 3, 1)
+
+
+def main():
+    number = sys.argv[1] if len(sys.argv) == 2 else ""
+    measurements = {"01": time_01, "02": time_02, "03": time_03, "04": time_04, "05": time_05}
+    if number not in measurements:
+        sys.exit(f"usage: time-chapter.py {'|'.join(measurements)}")
+    measurements[number]()
+    if number <= "03":
+        print(f"\npicture:   {bench.RESULTS}/chapter-{number}.svg (and .png)")
+
+
+if __name__ == "__main__":
+    bench.main(main)
