@@ -17,8 +17,8 @@ help: ## this list
 
 build: $(programs) ## compile all programs
 
-test: build $(unit_tests) $(contracts) ## test everything
-	@$(prove) $(unit_tests) $(contracts)
+test: build $(unit_tests) $(server_tests) ## test everything
+	@$(prove) $(unit_tests) $(server_tests)
 
 chapter-%: build-% ## build, test and time chapter NN, and say what to do next (chapter-01 to chapter-05)
 	@$(MAKE) test-$*
@@ -34,14 +34,14 @@ clean: ## remove all that was made
 
 # ---- one chapter: `make -C chapters/NN-name build` and the like end here ----------------------
 
-of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*%,$(1))
+of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*%,$(1))
 
 .SECONDEXPANSION:
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
 	@:
 
-test-%: build $$(call of,$(unit_tests) $(contracts))
-	@$(prove) $(call of,$(unit_tests) $(contracts))
+test-%: build $$(call of,$(unit_tests) $(server_tests))
+	@$(prove) $(call of,$(unit_tests) $(server_tests))
 
 time-%: build
 	@common/setup.sh gnuplot python3

@@ -47,26 +47,34 @@ $(BUILD)/%.o: %.c
 # ---- tests ---------------------------------------------------------------------------------
 
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
-# tests/servers/contract.c holds for every server: it runs once for each, under the server's name.
+# The suites in tests/servers hold for every server: each runs once a server, under its name.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/chapters/*/*.c))
-contracts  := $(addprefix $(BUILD)/tests/servers/contract-,$(servers))
-support    := $(BUILD)/tests/support.o
+suites     := $(addprefix $(BUILD)/tests/servers/,contract faults)
+server_tests := $(foreach suite,$(suites),$(addprefix $(suite)-,$(servers)))
+support    := $(BUILD)/tests/support.o $(cputime)
 
-$(BUILD)/tests/common/cputime: $(cputime)
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
 $(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)
+$(BUILD)/tests/chapters/05-exec-workers/worker: $(fdpass)
 
 # The functions that a test replaces by its own (ld's --wrap), to make them fail.
 $(BUILD)/tests/common/echo: wrap = recv send
+$(BUILD)/tests/common/process: wrap = fork getppid
+$(BUILD)/tests/common/samples: wrap = reallocarray
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: wrap = recvmsg sendmsg close
 $(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 select sendmsg
 
-$(unit_tests) $(BUILD)/tests/servers/contract: %: %.o $(support) $(library)
+$(suites): $(BUILD)/tests/servers/subject.o
+
+$(unit_tests) $(suites): %: %.o $(support) $(library)
 	$(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
 	    $$(pkg-config --libs cmocka) -lm -o $@
 
-$(contracts): $(BUILD)/tests/servers/contract
+$(addprefix $(BUILD)/tests/servers/contract-,$(servers)): $(BUILD)/tests/servers/contract
 	ln -sf contract $@
+
+$(addprefix $(BUILD)/tests/servers/faults-,$(servers)): $(BUILD)/tests/servers/faults
+	ln -sf faults $@
 
 $(BUILD)/tests/%.o: tests/%.c | test-tools
 	@mkdir -p $(@D)

@@ -1,5 +1,7 @@
 #include "support.h"
 
+#include "cputime.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
@@ -180,6 +182,16 @@ static void read_line(int from, char *line, size_t size)
     line[length] = '\0';
 }
 
+struct server server_spawn(const char *const arguments[])
+{
+    struct server server = {.errors = scratch_file()};
+    int out = scratch_file();
+
+    server.pid = spawn(arguments, out, server.errors);
+    close(out);
+    return server;
+}
+
 struct server server_start(const char *const arguments[])
 {
     struct server server = {.errors = scratch_file()};
@@ -231,22 +243,39 @@ char *server_errors(const struct server *server)
     return contents(server->errors);
 }
 
-int connect_to(const struct server *server)
+static struct addrinfo *address_of(const struct server *server)
 {
     struct addrinfo *info;
     const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
-    struct timeval patience = {.tv_sec = PATIENCE};
     char port[16];
 
     snprintf(port, sizeof(port), "%d", server->port);
     assert_int_equal(getaddrinfo(server->address, port, &wanted, &info), 0);
-    int connection = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return info;
+}
+
+int try_connect(int socket, const struct server *server)
+{
+    struct addrinfo *info = address_of(server);
+    int result = connect(socket, info->ai_addr, info->ai_addrlen);
+    int error = errno;
+
+    freeaddrinfo(info);
+    errno = error;
+    return result;
+}
+
+int connect_to(const struct server *server)
+{
+    struct timeval patience = {.tv_sec = PATIENCE};
+    bool ipv6 = strchr(server->address, ':') != NULL;
+    int connection = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
     assert_true(connection != -1);
     setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-    if (connect(connection, info->ai_addr, info->ai_addrlen) == -1)
+    if (try_connect(connection, server) == -1)
         fail_msg("connect: %s", strerror(errno));
-    freeaddrinfo(info);
     return connection;
 }
 
@@ -296,6 +325,47 @@ void reset(int connection)
 
     setsockopt(connection, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     close(connection);
+}
+
+/* ---- load ---- */
+
+struct load load_start(const struct server *server, int clients, int connections)
+{
+    struct load load = {.out = scratch_file()};
+    char port[16], count[16], total[16];
+
+    snprintf(port, sizeof(port), "%d", server->port);
+    snprintf(count, sizeof(count), "%d", clients);
+    snprintf(total, sizeof(total), "%d", connections);
+    const char *arguments[] = {built("common/load/load"),
+                               "-T",
+                               "-p",
+                               port,
+                               "-c",
+                               count,
+                               "-n",
+                               total,
+                               "-d",
+                               "100",
+                               "-t",
+                               "60",
+                               NULL};
+    load.pid = spawn(arguments, load.out, STDERR_FILENO);
+    return load;
+}
+
+struct load_result load_finish(struct load *load)
+{
+    struct load_result result;
+    int status;
+
+    assert_int_equal(waitpid(load->pid, &status, 0), load->pid);
+    char *table = contents(load->out), *row = strchr(table, '\n');
+    if (!row || sscanf(row, " %*d %*d %*d %ld %ld", &result.connections, &result.ok) != 2)
+        fail_msg("load ended with status %d and said \"%s\"", status_of(status), table);
+    free(table);
+    close(load->out);
+    return result;
 }
 
 /* ---- processes ---- */
@@ -366,6 +436,14 @@ int children_of(pid_t parent, pid_t *children, int room)
 
     each_number("/proc", visit_process, &family);
     return family.count;
+}
+
+int64_t cpu_of(pid_t pid)
+{
+    int64_t ns;
+
+    assert_int_equal(cputime_tree(pid, &ns), 0);
+    return ns;
 }
 
 int descriptors_of(pid_t pid)

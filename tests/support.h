@@ -52,6 +52,9 @@ struct server {
  */
 struct server server_start(const char *const arguments[]);
 
+/* Starts a server and does not wait. */
+struct server server_spawn(const char *const arguments[]);
+
 /* Sends SIGTERM and waits. Returns the exit status, as in struct output. */
 int server_stop(struct server *server);
 
@@ -64,6 +67,9 @@ char *server_errors(const struct server *server);
 /* A new, blocking connection to the server. Reading and writing fail after PATIENCE seconds. */
 int connect_to(const struct server *server);
 
+/* connect(2) to the server: returns -1 with errno when it fails. */
+int try_connect(int socket, const struct server *server);
+
 /* Sends `length` bytes; reads as many back while it does, so that it cannot block; they must be
  * equal. */
 void exchange(int connection, const void *bytes, size_t length);
@@ -73,6 +79,23 @@ void expect_service(const struct server *server);
 
 /* Closes a connection so that the peer gets a reset (RST) instead of end-of-file. */
 void reset(int connection);
+
+/* ---- load ---- */
+
+struct load {
+    pid_t pid;
+    int out;
+};
+
+struct load_result {
+    long connections, ok;
+};
+
+/* Starts the load generator: so many clients, until so many connections are done. */
+struct load load_start(const struct server *server, int clients, int connections);
+
+/* Waits until the load is over. */
+struct load_result load_finish(struct load *load);
 
 /* ---- processes ---- */
 
@@ -85,6 +108,9 @@ int children_of(pid_t parent, pid_t *children, int room);
 
 /* The state of a process as in /proc/PID/stat (R, S, D, T, Z, ...), or 0 when there is none. */
 char process_state(pid_t pid);
+
+/* The CPU time of a process and its descendants, in nanoseconds. */
+int64_t cpu_of(pid_t pid);
 
 /* How many descriptors a process has open, or -1 when it has gone. */
 int descriptors_of(pid_t pid);

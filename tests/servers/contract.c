@@ -1,0 +1,548 @@
+/* What every server of the course promises to its clients and to who starts it. */
+#include "subject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MIB = 1024 * 1024 };
+
+/* Bytes of every value, in an order that does not repeat soon. The caller frees them. */
+static char *make_bytes(size_t length)
+{
+    char *bytes = malloc(length);
+    uint32_t state = 1;
+
+    assert_non_null(bytes);
+    for (size_t i = 0; i < length; i++) {
+        state = state * 1664525 + 1013904223;
+        bytes[i] = (char)(state >> 24);
+    }
+    for (size_t i = 0; i < length && i < 256; i++)
+        bytes[i] = (char)i;
+    return bytes;
+}
+
+static void read_to_end(int connection, const char *expected, size_t length)
+{
+    char *back = malloc(length + 1);
+    size_t received = 0;
+    ssize_t n;
+
+    assert_non_null(back);
+    while ((n = recv(connection, back + received, length + 1 - received, 0)) > 0)
+        received += (size_t)n;
+    assert_int_equal(n, 0);
+    assert_int_equal(received, length);
+    assert_memory_equal(back, expected, length);
+    free(back);
+}
+
+static void expect_no_bytes(int connection)
+{
+    char byte;
+
+    assert_int_equal(recv(connection, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+/* ---- echo ---- */
+
+static void echoes_every_byte_at_every_size(void **state)
+{
+    static const size_t sizes[] = {1,    2,    79,    80,    81,    255,     256,
+                                   4095, 4096, 65535, 65536, 65537, 1 * MIB, 8 * MIB};
+    char *bytes = make_bytes(8 * MIB);
+    struct server server = start_workers(2);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        int connection = connect_to(&server);
+        exchange(connection, bytes, sizes[i]);
+        shutdown(connection, SHUT_WR);
+        read_to_end(connection, bytes, 0);
+        close(connection);
+    }
+    free(bytes);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void echoes_one_byte_at_a_time(void **state)
+{
+    struct server server = start_workers(1);
+    int connection = connect_to(&server);
+
+    (void)state;
+    for (int value = 0; value < 256; value++) {
+        char byte = (char)value;
+        exchange(connection, &byte, 1);
+    }
+    close(connection);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void echoes_pipelined_messages_in_order(void **state)
+{
+    char messages[100 * 16];
+    struct server server = start_workers(1);
+    int connection = connect_to(&server);
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        snprintf(messages + i * 16, 16, "message %07d", i);
+    for (int i = 0; i < 100; i++) /* all of them before anything is read */
+        assert_int_equal(send(connection, messages + i * 16, 16, 0), 16);
+    shutdown(connection, SHUT_WR);
+    read_to_end(connection, messages, sizeof(messages));
+    close(connection);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void delivers_the_rest_after_a_half_close(void **state)
+{
+    enum { LENGTH = 128 * 1024 }; /* what the kernel holds in flight: nothing is read before */
+    char *bytes = make_bytes(LENGTH);
+    struct server server = start_workers(1);
+    int connection = connect_to(&server);
+
+    (void)state;
+    assert_int_equal(send(connection, bytes, LENGTH, 0), LENGTH);
+    shutdown(connection, SHUT_WR);
+    read_to_end(connection, bytes, LENGTH);
+    close(connection);
+    free(bytes);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void ends_the_connection_of_a_client_that_sends_nothing(void **state)
+{
+    struct server server = start_workers(1);
+    int connection = connect_to(&server);
+
+    (void)state;
+    shutdown(connection, SHUT_WR);
+    read_to_end(connection, "", 0);
+    close(connection);
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void serves_on_ipv6(void **state)
+{
+    (void)state;
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe == -1 || access("/proc/net/if_inet6", F_OK) == -1) {
+        close(probe);
+        print_message("# this machine has no IPv6\n");
+        return;
+    }
+    close(probe);
+    struct server server = start_with("-a", "::1", "-p", "0", "2", NULL);
+    assert_string_equal(server.address, "::1");
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- more clients than workers ---- */
+
+static void serves_200_clients_with_4_workers(void **state)
+{
+    enum { CLIENTS = 200 };
+    int connections[CLIENTS];
+    char text[32];
+    struct server server = start_workers(4);
+
+    (void)state;
+    for (int i = 0; i < CLIENTS; i++) {
+        connections[i] = connect_to(&server);
+        int length = snprintf(text, sizeof(text), "client %d", i);
+        assert_int_equal(send(connections[i], text, (size_t)length, 0), length);
+        shutdown(connections[i], SHUT_WR);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        int length = snprintf(text, sizeof(text), "client %d", i);
+        read_to_end(connections[i], text, (size_t)length);
+        close(connections[i]);
+    }
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static bool has_3_children(void *server)
+{
+    return children_of(((struct server *)server)->pid, NULL, 0) == 3;
+}
+
+static void clients_wait_while_silent_ones_hold_every_worker(void **state)
+{
+    int silent[3], waiting[5];
+    struct server server = start_workers(3);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        silent[i] = connect_to(&server);
+        exchange(silent[i], "here", 4); /* it has its worker now, and keeps it */
+    }
+    for (int i = 0; i < 5; i++) {
+        waiting[i] = connect_to(&server);
+        assert_int_equal(send(waiting[i], "me too", 6, 0), 6);
+    }
+    /* No more processes than WORKERS, and nobody else is served. */
+    assert_true(wait_until(has_3_children, &server));
+    for (int i = 0; i < 5; i++)
+        expect_no_bytes(waiting[i]);
+    for (int i = 0; i < 3; i++)
+        exchange(silent[i], "still", 5);
+    assert_true(has_3_children(&server));
+
+    close(silent[0]); /* its worker serves all who wait, one after the other */
+    for (int i = 0; i < 5; i++) {
+        shutdown(waiting[i], SHUT_WR);
+        read_to_end(waiting[i], "me too", 6);
+        close(waiting[i]);
+    }
+    close(silent[1]);
+    close(silent[2]);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- clients that reset ---- */
+
+static void survives_a_reset_before_accept(void **state)
+{
+    struct server server = start_workers(1);
+    int silent = connect_to(&server);
+
+    (void)state;
+    exchange(silent, "here", 4);
+    for (int i = 0; i < 20; i++)
+        reset(connect_to(&server)); /* these lie in the backlog: the one worker is busy */
+    close(silent);
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void survives_a_reset_after_accept(void **state)
+{
+    struct server server = start_workers(1);
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        int connection = connect_to(&server);
+        exchange(connection, "here", 4);
+        reset(connection);
+    }
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void survives_a_reset_in_the_middle_of_a_request(void **state)
+{
+    struct server server = start_workers(1);
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        int connection = connect_to(&server);
+        assert_int_equal(send(connection, "half a req", 10, 0), 10);
+        reset(connection);
+    }
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void survives_a_reset_in_the_middle_of_a_reply(void **state)
+{
+    char *bytes = make_bytes(MIB);
+    struct server server = start_workers(1);
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        int connection = connect_to(&server);
+        exchange(connection, "here", 4);
+        /* Never reads: sends until the server, stuck in its reply, takes no more. */
+        while (send(connection, bytes, MIB, MSG_DONTWAIT) > 0)
+            continue;
+        reset(connection);
+    }
+    free(bytes);
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- starting ---- */
+
+static void takes_8_workers_by_default(void **state)
+{
+    struct server server = start_with("-p", "0", NULL);
+
+    (void)state;
+    if (subject->pool)
+        assert_int_equal(children_of(server.pid, NULL, 0), 8);
+    assert_string_equal(server.address, "127.0.0.1");
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void refuses_what_is_no_argument(void **state)
+{
+    static const char *const mistakes[][3] = {
+        {"-p", "x"},
+        {"-p", ""},
+        {"-p", "-1"},
+        {"-p", "65536"},
+        {"-p", "80 "},
+        {"-p", " 80"},
+        {"-p", "+80"},
+        {"-p", "0x50"},
+        {"-p"},
+        {"-a"},
+        {"-a", ""},
+        {"-a", "localhost"},
+        {"-a", "1.2.3.4.5"},
+        {"-a", "::1::"},
+        {"0"},
+        {"-1"},
+        {"abc"},
+        {"4x"},
+        {""},
+        {"1.5"},
+        {"99999999999999999999"},
+        {"100001"},
+        {"4", "5"},
+        {"-z"},
+        {"--workers", "4"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(mistakes) / sizeof(*mistakes); i++) {
+        struct output output = run_subject(mistakes[i][0], mistakes[i][1], NULL);
+        if (output.status != 2 || output.out[0] != '\0' || !strstr(output.err, "usage: server ["))
+            fail_msg("%s %s: status %d, out \"%s\", err \"%s\"", mistakes[i][0],
+                     mistakes[i][1] ? mistakes[i][1] : "", output.status, output.out, output.err);
+        output_free(&output);
+    }
+}
+
+static void prints_its_usage_when_asked(void **state)
+{
+    struct output output = run_subject("-h", NULL);
+
+    (void)state;
+    assert_int_equal(output.status, 0);
+    assert_memory_equal(output.out, "usage: server [", 15);
+    assert_non_null(strstr(output.out, "WORKERS"));
+    assert_string_equal(output.err, "");
+    output_free(&output);
+}
+
+/* A run-time error is one line with the program, what, and why. */
+static void expect_error(struct output output, const char *why)
+{
+    const char *newline = strchr(output.err, '\n');
+
+    if (output.status != 1 || output.out[0] != '\0' || !newline || newline[1] != '\0' ||
+        strncmp(output.err, "server: ", 8) != 0 || !strstr(output.err, why))
+        fail_msg("wanted status 1 and one line with \"%s\"; status %d, out \"%s\", err \"%s\"", why,
+                 output.status, output.out, output.err);
+    output_free(&output);
+}
+
+static void says_that_the_port_is_taken(void **state)
+{
+    struct server server = start_workers(1);
+    char port[16];
+
+    (void)state;
+    snprintf(port, sizeof(port), "%d", server.port);
+    expect_error(run_subject("-p", port, NULL), "Address already in use");
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void says_that_the_address_is_not_its_own(void **state)
+{
+    (void)state;
+    expect_error(run_subject("-a", "192.0.2.1", "-p", "0", NULL),
+                 "Cannot assign requested address");
+}
+
+static void says_that_it_cannot_write_its_line(void **state)
+{
+    const char *command = "exec \"$0\" -p 0 \"$@\" >/dev/full";
+    struct output output = run("/bin/sh", "-c", command, built(subject->program), "2", NULL);
+
+    (void)state;
+    expect_error(output, "stdout: No space left on device");
+}
+
+static void refuses_more_workers_than_select_can_watch(void **state)
+{
+    (void)state;
+    expect_error(run_subject("-p", "0", "1024", NULL), "FD_SETSIZE");
+    expect_error(run_subject("-p", "0", "100000", NULL), "FD_SETSIZE");
+}
+
+static void starts_from_any_directory(void **state)
+{
+    char directory[4096];
+
+    (void)state;
+    assert_non_null(getcwd(directory, sizeof(directory)));
+    assert_int_equal(chdir("/"), 0);
+    struct server server = start_workers(2);
+    assert_int_equal(chdir(directory), 0);
+    expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void starts_with_standard_descriptors_closed(void **state)
+{
+    const char *command = "exec \"$@\" <&- 2>&-";
+    const char *arguments[] = {"/bin/sh", "-c", command, "sh", built(subject->program),
+                               "-p",      "0",  "2",     NULL};
+    struct server server = server_start(arguments);
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void restarts_at_once_on_the_same_port(void **state)
+{
+    struct server first = start_workers(2);
+    int connection = connect_to(&first);
+    char port[16], byte;
+
+    (void)state;
+    /* The server closes first: its side of the connection is the one that lingers. */
+    exchange(connection, "here", 4);
+    snprintf(port, sizeof(port), "%d", first.port);
+    assert_int_equal(server_stop(&first), 0);
+    while (recv(connection, &byte, 1, 0) > 0)
+        continue;
+    close(connection);
+
+    struct server second = start_with("-p", port, "2", NULL);
+    expect_service(&second);
+    assert_int_equal(server_stop(&second), 0);
+}
+
+static void logs_each_hand_over_when_asked(void **state)
+{
+    struct server server = start_with("-v", "-p", "0", "2", NULL);
+
+    (void)state;
+    expect_service(&server);
+    expect_service(&server);
+    int errors = dup(server.errors);
+    assert_int_equal(server_stop(&server), 0);
+    server.errors = errors;
+    char *log = server_errors(&server);
+    int lines = 0;
+    for (char *line = log; (line = strstr(line, "server: descriptor ")); line++)
+        lines++;
+    assert_int_equal(lines, 2);
+    free(log);
+    close(errors);
+}
+
+/* ---- ending ---- */
+
+static void expect_end_by(int signal_number, bool busy)
+{
+    struct server server = start_workers(3);
+    pid_t children[8];
+    int connections[4];
+
+    for (int i = 0; i < 4 && busy; i++) /* three are served, one waits */
+        connections[i] = connect_to(&server);
+    for (int i = 0; i < 3 && busy; i++)
+        exchange(connections[i], "here", 4);
+    int count = children_of(server.pid, children, 8);
+    assert_int_equal(count, subject->pool || busy ? 3 : 0);
+
+    assert_int_equal(kill(server.pid, signal_number), 0);
+    struct server gone = server;
+    assert_int_equal(server_wait(&server), 0);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(process_state(children[i]), 0);
+    int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(try_connect(probe, &gone), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    close(probe);
+    for (int i = 0; i < 4 && busy; i++)
+        close(connections[i]);
+}
+
+static void ends_by_sigterm_when_idle(void **state)
+{
+    (void)state;
+    expect_end_by(SIGTERM, false);
+}
+
+static void ends_by_sigterm_while_clients_hold_every_worker(void **state)
+{
+    (void)state;
+    expect_end_by(SIGTERM, true);
+}
+
+static void ends_by_sigint_when_idle(void **state)
+{
+    (void)state;
+    expect_end_by(SIGINT, false);
+}
+
+static void ends_by_sigint_while_clients_hold_every_worker(void **state)
+{
+    (void)state;
+    expect_end_by(SIGINT, true);
+}
+
+// clang-format off
+/* cmocka's TAP counts a skipped test as failed: what a server has not is not in its list. */
+#define FOR_ALL_SERVERS \
+    cmocka_unit_test(echoes_every_byte_at_every_size), \
+    cmocka_unit_test(echoes_one_byte_at_a_time), \
+    cmocka_unit_test(echoes_pipelined_messages_in_order), \
+    cmocka_unit_test(delivers_the_rest_after_a_half_close), \
+    cmocka_unit_test(ends_the_connection_of_a_client_that_sends_nothing), \
+    cmocka_unit_test(serves_on_ipv6), \
+    cmocka_unit_test(serves_200_clients_with_4_workers), \
+    cmocka_unit_test(clients_wait_while_silent_ones_hold_every_worker), \
+    cmocka_unit_test(survives_a_reset_before_accept), \
+    cmocka_unit_test(survives_a_reset_after_accept), \
+    cmocka_unit_test(survives_a_reset_in_the_middle_of_a_request), \
+    cmocka_unit_test(survives_a_reset_in_the_middle_of_a_reply), \
+    cmocka_unit_test(takes_8_workers_by_default), \
+    cmocka_unit_test(refuses_what_is_no_argument), \
+    cmocka_unit_test(prints_its_usage_when_asked), \
+    cmocka_unit_test(says_that_the_port_is_taken), \
+    cmocka_unit_test(says_that_the_address_is_not_its_own), \
+    cmocka_unit_test(says_that_it_cannot_write_its_line), \
+    cmocka_unit_test(starts_from_any_directory), \
+    cmocka_unit_test(starts_with_standard_descriptors_closed), \
+    cmocka_unit_test(restarts_at_once_on_the_same_port), \
+    cmocka_unit_test(logs_each_hand_over_when_asked), \
+    cmocka_unit_test(ends_by_sigterm_when_idle), \
+    cmocka_unit_test(ends_by_sigterm_while_clients_hold_every_worker), \
+    cmocka_unit_test(ends_by_sigint_when_idle), \
+    cmocka_unit_test(ends_by_sigint_while_clients_hold_every_worker),
+// clang-format on
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {FOR_ALL_SERVERS};
+    const struct CMUnitTest pool_tests[] = {
+        FOR_ALL_SERVERS cmocka_unit_test(refuses_more_workers_than_select_can_watch)};
+
+    (void)argc;
+    subject_find(argv[0]);
+    return subject->pool ? cmocka_run_group_tests(pool_tests, NULL, NULL)
+                         : cmocka_run_group_tests(tests, NULL, NULL);
+}
