@@ -1,0 +1,687 @@
+/*
+ * What every server of the course does when something goes wrong around it. After each fault the
+ * server still serves, its workers are all there, no process has become a zombie, none has leaked a
+ * descriptor, and none is busy with nothing.
+ */
+#include "subject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORKERS = 4 };
+
+/* ---- the state to which a server comes back ---- */
+
+struct calm {
+    const struct server *server;
+    pid_t *workers;            /* if not NULL they are written there */
+    int descriptors;           /* of the master */
+    int descriptors_of_worker; /* of each */
+};
+
+/* True when every process waits for something, and a pool has all its workers. */
+static bool is_calm(void *argument)
+{
+    const struct calm *calm = argument;
+    pid_t workers[64];
+    int count = children_of(calm->server->pid, workers, 64);
+
+    if (count != (subject->pool ? WORKERS : 0) || process_state(calm->server->pid) != 'S')
+        return false;
+    if (calm->descriptors && descriptors_of(calm->server->pid) != calm->descriptors)
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (process_state(workers[i]) != 'S')
+            return false;
+        if (calm->descriptors_of_worker &&
+            descriptors_of(workers[i]) != calm->descriptors_of_worker)
+            return false;
+        if (calm->workers)
+            calm->workers[i] = workers[i];
+    }
+    return true;
+}
+
+/* Starts the subject, lets it serve once, and notes what it has open then. */
+static struct server start(struct calm *calm, pid_t workers[WORKERS])
+{
+    static struct server server;
+
+    server = start_workers(WORKERS);
+    expect_service(&server);
+    *calm = (struct calm){.server = &server, .workers = workers};
+    assert_true(wait_until(is_calm, calm));
+    calm->descriptors = descriptors_of(server.pid);
+    if (subject->pool)
+        calm->descriptors_of_worker = descriptors_of(workers[0]);
+    assert_true(wait_until(is_calm, calm)); /* so has every worker as many as the first */
+    return server;
+}
+
+static void expect_idle_cpu(const struct server *server)
+{
+    struct timespec begin, end;
+    int64_t before = cpu_of(server->pid);
+
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* an interval to measure over */
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    int64_t passed = (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec;
+    assert_true(cpu_of(server->pid) - before < passed / 5);
+}
+
+static void expect_calm(struct calm *calm)
+{
+    expect_service(calm->server);
+    if (!wait_until(is_calm, calm)) {
+        pid_t workers[64];
+        int count = children_of(calm->server->pid, workers, 64);
+        print_error("master: state %c, %d descriptors instead of %d\n",
+                    process_state(calm->server->pid), descriptors_of(calm->server->pid),
+                    calm->descriptors);
+        for (int i = 0; i < count; i++)
+            print_error("worker: state %c, %d descriptors instead of %d\n",
+                        process_state(workers[i]), descriptors_of(workers[i]),
+                        calm->descriptors_of_worker);
+        fail_msg("the server did not come to rest");
+    }
+    expect_idle_cpu(calm->server);
+}
+
+/* A zombie counts: whose child it was is another question, which is_calm asks. */
+static bool is_gone(void *process)
+{
+    char state = process_state(*(pid_t *)process);
+
+    return state == 0 || state == 'Z' || state == 'X';
+}
+
+static void expect_gone(const pid_t *processes, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_true(wait_until(is_gone, &(pid_t){processes[i]}));
+}
+
+static bool is_served(void *server)
+{
+    char byte;
+    int connection = connect_to(server);
+    bool served = send(connection, "?", 1, MSG_NOSIGNAL) == 1 && recv(connection, &byte, 1, 0) == 1;
+
+    close(connection);
+    return served;
+}
+
+/* ---- nothing goes wrong ---- */
+
+static void leaks_nothing_over_many_connections(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    struct load load = load_start(&server, 16, 1000);
+    struct load_result result = load_finish(&load);
+    assert_int_equal(result.ok, 1000);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- workers die ---- */
+
+static void kill_all(const pid_t *processes, int count, int signal_number)
+{
+    for (int i = 0; i < count; i++)
+        kill(processes[i], signal_number);
+}
+
+static void replaces_idle_workers_that_are_killed(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        pid_t victim = workers[i % WORKERS];
+        kill(victim, SIGKILL);
+        expect_gone(&victim, 1);
+        expect_calm(&calm);
+    }
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void replaces_all_workers_killed_at_once(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        pid_t victims[WORKERS];
+        memcpy(victims, workers, sizeof(victims));
+        kill_all(victims, WORKERS, SIGKILL);
+        expect_gone(victims, WORKERS);
+        expect_calm(&calm);
+    }
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void loses_only_the_connection_of_a_busy_worker_that_is_killed(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+    int connections[WORKERS], lost = 0;
+    char byte;
+
+    (void)state;
+    for (int i = 0; i < WORKERS; i++) {
+        connections[i] = connect_to(&server);
+        exchange(connections[i], "here", 4);
+    }
+    assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS);
+    kill(workers[1], SIGKILL);
+    expect_service(&server); /* there is a new worker */
+    for (int i = 0; i < WORKERS; i++) {
+        send(connections[i], "x", 1, MSG_NOSIGNAL);
+        if (recv(connections[i], &byte, 1, 0) != 1)
+            lost++;
+        close(connections[i]);
+    }
+    assert_int_equal(lost, 1);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void loses_at_most_one_connection_for_each_worker_killed_under_load(void **state)
+{
+    struct calm calm;
+    pid_t workers[WORKERS];
+    struct server server = start(&calm, workers);
+    int killed = 0;
+
+    (void)state;
+    struct load load = load_start(&server, 12, 3000);
+    while (process_state(load.pid) != 'Z' && killed < 100) {
+        pid_t children[64];
+        int count = children_of(server.pid, children, 64);
+        if (count > 64)
+            count = 64;
+        for (int i = 0; i < count; i += killed % 3 + 1) /* now all, now a few */
+            if (process_state(children[i]) != 'Z' && kill(children[i], SIGKILL) == 0)
+                killed++;
+        assert_true(wait_until(is_served, &server)); /* it may be hit itself */
+    }
+    struct load_result result = load_finish(&load);
+    assert_int_equal(result.connections, 3000);
+    if (result.connections - result.ok > killed)
+        fail_msg("%ld connections lost for %d workers killed", result.connections - result.ok,
+                 killed);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* Waits until so many of the connections have a reply; reads it. */
+static void expect_replies(int *connections, int count, int wanted)
+{
+    struct pollfd ready[WORKERS];
+
+    for (int replies = 0; replies < wanted;) {
+        for (int i = 0; i < count; i++) /* poll passes over negative ones */
+            ready[i] = (struct pollfd){.fd = connections[i], .events = POLLIN};
+        assert_true(poll(ready, (nfds_t)count, PATIENCE * 1000) > 0);
+        for (int i = 0; i < count; i++) {
+            char byte;
+            if (ready[i].revents == 0)
+                continue;
+            assert_int_equal(recv(connections[i], &byte, 1, 0), 1);
+            close(connections[i]);
+            connections[i] = -1;
+            replies++;
+        }
+    }
+}
+
+static void serves_on_while_a_worker_is_stopped(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+    int connections[WORKERS];
+
+    (void)state;
+    connections[0] = connect_to(&server);
+    exchange(connections[0], "here", 4);
+    assert_true(children_of(server.pid, workers, WORKERS) >= 1);
+    kill(workers[0], SIGSTOP); /* it serves connection 0, or will get another one of them */
+    for (int i = 1; i < WORKERS; i++)
+        connections[i] = connect_to(&server);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(send(connections[i], "x", 1, 0), 1);
+    expect_replies(connections, WORKERS, WORKERS - 1);
+    kill(workers[0], SIGCONT);
+    expect_replies(connections, WORKERS, 1);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void ends_in_spite_of_a_stopped_worker(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    int held = connect_to(&server);
+    exchange(held, "here", 4);
+    int count = children_of(server.pid, workers, WORKERS);
+    assert_true(count >= 1);
+    kill(workers[0], SIGSTOP);
+    assert_int_equal(server_stop(&server), 0);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(process_state(workers[i]), 0);
+    close(held);
+}
+
+/* ---- the master dies ---- */
+
+static void kill_master(struct server *server, bool busy)
+{
+    pid_t workers[WORKERS];
+    int connections[WORKERS] = {-1, -1, -1, -1};
+
+    for (int i = 0; i < WORKERS && busy; i++) {
+        connections[i] = connect_to(server);
+        exchange(connections[i], "here", 4);
+    }
+    int count = children_of(server->pid, workers, WORKERS);
+    assert_int_equal(count, subject->pool || busy ? WORKERS : 0);
+    kill(server->pid, SIGKILL);
+    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    expect_gone(workers, count);
+    for (int i = 0; i < WORKERS && busy; i++)
+        close(connections[i]);
+}
+
+static void leaves_no_orphans_when_the_master_is_killed_idle(void **state)
+{
+    struct server server = start_workers(WORKERS);
+
+    (void)state;
+    kill_master(&server, false);
+}
+
+static void leaves_no_orphans_when_the_master_is_killed_while_clients_are_silent(void **state)
+{
+    struct server server = start_workers(WORKERS);
+
+    (void)state;
+    kill_master(&server, true);
+}
+
+static bool is_stopped(void *server)
+{
+    return process_state(((struct server *)server)->pid) == 'T';
+}
+
+static void leaves_no_orphans_when_the_master_is_killed_under_load(void **state)
+{
+    struct server server = start_workers(WORKERS);
+    pid_t children[64];
+
+    (void)state;
+    struct load load = load_start(&server, 16, 100000);
+    for (int i = 0; i < 20; i++)
+        expect_service(&server);
+    kill(server.pid, SIGSTOP); /* or it would go on to make children while they are counted */
+    assert_true(wait_until(is_stopped, &server));
+    int count = children_of(server.pid, children, 64);
+    kill(server.pid, SIGKILL);
+    assert_int_equal(server_wait(&server), 128 + SIGKILL);
+    expect_gone(children, count < 64 ? count : 64);
+    kill(load.pid, SIGKILL);
+    waitpid(load.pid, NULL, 0);
+    close(load.out);
+}
+
+/* ---- signals ---- */
+
+static void endures_a_storm_of_signals_under_load(void **state)
+{
+    static const int storm[] = {SIGCHLD, SIGSTOP, SIGCONT, SIGCHLD, SIGWINCH, SIGURG};
+    struct calm calm;
+    pid_t workers[WORKERS];
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    struct load load = load_start(&server, 8, 2000);
+    for (int i = 0; process_state(load.pid) != 'Z'; i++) {
+        kill(server.pid, storm[i % 6]);
+        if (subject->pool)
+            kill(workers[i / 6 % WORKERS], storm[i % 6]);
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    kill(server.pid, SIGCONT);
+    for (int i = 0; i < WORKERS && subject->pool; i++)
+        kill(workers[i], SIGCONT);
+    struct load_result result = load_finish(&load);
+    assert_int_equal(result.ok, 2000);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- descriptors and processes run out ---- */
+
+static rlim_t limit(pid_t pid, int resource, rlim_t soft)
+{
+    struct rlimit old, new;
+
+    assert_int_equal(prlimit(pid, resource, NULL, &old), 0);
+    new = (struct rlimit){.rlim_cur = soft, .rlim_max = old.rlim_max};
+    assert_int_equal(prlimit(pid, resource, &new, NULL), 0);
+    return old.rlim_cur;
+}
+
+static void waits_when_the_master_runs_out_of_descriptors(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+
+    (void)state;
+    rlim_t before = limit(server.pid, RLIMIT_NOFILE, 1);
+    int connection = connect_to(&server);
+    send(connection, "x", 1, 0);
+    expect_idle_cpu(&server); /* the connection lies in the backlog, and nobody spins */
+    limit(server.pid, RLIMIT_NOFILE, before);
+    char byte;
+    assert_int_equal(recv(connection, &byte, 1, 0), 1);
+    close(connection);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void replaces_a_worker_that_can_receive_no_descriptor(void **state)
+{
+    pid_t workers[WORKERS];
+    struct calm calm;
+    struct server server = start(&calm, workers);
+    char byte;
+
+    (void)state;
+    for (int i = 0; i < WORKERS; i++)
+        limit(workers[i], RLIMIT_NOFILE, 1);
+    /* Each of them loses the connection that it could not receive, and no other. */
+    for (int i = 0; i < WORKERS; i++) {
+        int connection = connect_to(&server);
+        send(connection, "x", 1, MSG_NOSIGNAL);
+        recv(connection, &byte, 1, 0);
+        close(connection);
+    }
+    struct load load = load_start(&server, 8, 200);
+    struct load_result result = load_finish(&load);
+    assert_in_range(result.connections - result.ok, 0, WORKERS);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* Limits the processes of a user, as that user: to root another user's limits may be closed. */
+static void limit_processes(uid_t user, pid_t pid, rlim_t soft)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child != -1);
+    if (child == 0) {
+        struct rlimit new;
+        if (setresgid(user, user, user) == -1 || setresuid(user, user, user) == -1 ||
+            prlimit(pid, RLIMIT_NPROC, NULL, &new) == -1)
+            _exit(1);
+        new.rlim_cur = soft;
+        _exit(prlimit(pid, RLIMIT_NPROC, &new, NULL) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Copies a program to where an ordinary user may run it. */
+static void copy_program(const char *from, const char *to)
+{
+    struct output output = run("/bin/cp", from, to, NULL);
+
+    assert_int_equal(output.status, 0);
+    output_free(&output);
+}
+
+static void waits_when_processes_run_out(void **state)
+{
+    char directory[] = "/tmp/server-test-XXXXXX", server_path[64], worker_path[64];
+
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("# only root can become a user who may not fork\n");
+        return;
+    }
+    /* RLIMIT_NPROC does not bind root: run as a user who has no name and no other process. */
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(chmod(directory, 0755), 0);
+    snprintf(server_path, sizeof(server_path), "%s/server", directory);
+    snprintf(worker_path, sizeof(worker_path), "%s/worker", directory);
+    copy_program(built(subject->program), server_path);
+    if (subject->exec)
+        copy_program(built("chapters/05-exec-workers/worker"), worker_path);
+    char user[16];
+    uid_t uid = 1000000 + (uid_t)getpid();
+    snprintf(user, sizeof(user), "%u", uid);
+    const char *arguments[] = {"/usr/bin/setpriv",
+                               "--reuid",
+                               user,
+                               "--regid",
+                               user,
+                               "--clear-groups",
+                               "--pdeathsig",
+                               "KILL",
+                               server_path,
+                               "-p",
+                               "0",
+                               "4",
+                               NULL};
+    struct server server = server_start(arguments);
+    struct calm calm = {.server = &server};
+
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NPROC, &before), 0);
+    limit_processes(uid, server.pid, 1);
+    if (subject->pool) { /* the others serve on; the place of the dead one is filled later */
+        pid_t workers[WORKERS];
+        assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS);
+        kill(workers[0], SIGKILL);
+        expect_gone(workers, 1);
+        for (int i = 0; i < 20; i++)
+            expect_service(&server);
+        expect_idle_cpu(&server);
+        assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS - 1);
+        limit_processes(uid, server.pid, before.rlim_cur);
+    } else { /* the connection waits for its child */
+        int connection = connect_to(&server);
+        char byte;
+        send(connection, "x", 1, 0);
+        expect_idle_cpu(&server);
+        limit_processes(uid, server.pid, before.rlim_cur);
+        assert_int_equal(recv(connection, &byte, 1, 0), 1);
+        close(connection);
+    }
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+    unlink(server_path);
+    unlink(worker_path);
+    rmdir(directory);
+}
+
+/* ---- worker programs that are none ---- */
+
+/* The server ends, with one line that says why. */
+static void expect_refusal(const char *program, const char *why)
+{
+    struct output output = run(built(subject->program), "-p", "0", "-w", program, "4", NULL);
+
+    if (output.status != 1 || output.out[0] != '\0' || strncmp(output.err, "server: ", 8) != 0 ||
+        strchr(output.err, '\n') != output.err + strlen(output.err) - 1 || !strstr(output.err, why))
+        fail_msg("-w %s: wanted one line with \"%s\"; status %d, out \"%s\", err \"%s\"", program,
+                 why, output.status, output.out, output.err);
+    output_free(&output);
+}
+
+static void refuses_a_worker_program_that_is_missing(void **state)
+{
+    (void)state;
+    expect_refusal("/nonexistent/worker", "/nonexistent/worker: No such file or directory");
+}
+
+static void refuses_a_worker_program_that_is_not_executable(void **state)
+{
+    (void)state;
+    expect_refusal(source("README.md"), "Permission denied");
+}
+
+static void refuses_a_worker_program_that_is_a_directory(void **state)
+{
+    (void)state;
+    expect_refusal("/tmp", "Permission denied");
+}
+
+/* Writes an executable file. The caller removes it. */
+static void write_program(char *path, const char *text)
+{
+    int file = mkstemp(path);
+
+    assert_true(file != -1);
+    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(fchmod(file, 0755), 0);
+    close(file);
+}
+
+static void expect_refusal_of(const char *text, const char *why)
+{
+    char path[] = "/tmp/worker-test-XXXXXX";
+
+    write_program(path, text);
+    expect_refusal(path, why);
+    unlink(path);
+}
+
+static void refuses_a_worker_program_of_no_known_format(void **state)
+{
+    (void)state;
+    expect_refusal_of("this is no program\n", "Exec format error");
+}
+
+static void refuses_a_worker_program_that_exits_at_once(void **state)
+{
+    (void)state;
+    expect_refusal("/bin/true", "ended with status 0 before it was idle");
+    expect_refusal_of("#!/bin/sh\nexit 3\n", "ended with status 3 before it was idle");
+}
+
+static void refuses_a_worker_program_that_crashes_at_once(void **state)
+{
+    (void)state;
+    expect_refusal_of("#!/bin/sh\nkill -SEGV $$\n", "died of signal 11");
+}
+
+static void refuses_a_worker_program_that_never_reports(void **state)
+{
+    (void)state;
+    expect_refusal_of("#!/bin/sh\nexec sleep 100\n", "no worker has reported");
+}
+
+static bool has_all_workers(void *server)
+{
+    return children_of(((struct server *)server)->pid, NULL, 0) == WORKERS;
+}
+
+static void ends_by_sigterm_while_it_waits_for_its_workers(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX";
+
+    (void)state;
+    write_program(path, "#!/bin/sh\nexec sleep 100\n");
+    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "4", NULL};
+    struct server server = server_spawn(arguments);
+    assert_true(wait_until(has_all_workers, &server));
+    assert_int_equal(server_stop(&server), 0);
+    unlink(path);
+}
+
+static void does_not_spin_on_a_worker_program_that_exits_when_it_is_idle(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX";
+
+    (void)state;
+    write_program(path, "#!/bin/sh\nprintf '\\0' >&0\n");
+    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "1", NULL};
+    struct server server = server_start(arguments);
+    expect_idle_cpu(&server);
+    assert_int_equal(server_stop(&server), 0);
+    unlink(path);
+}
+
+// clang-format off
+#define FOR_ALL_SERVERS \
+    cmocka_unit_test(leaks_nothing_over_many_connections), \
+    cmocka_unit_test(loses_only_the_connection_of_a_busy_worker_that_is_killed), \
+    cmocka_unit_test(loses_at_most_one_connection_for_each_worker_killed_under_load), \
+    cmocka_unit_test(serves_on_while_a_worker_is_stopped), \
+    cmocka_unit_test(ends_in_spite_of_a_stopped_worker), \
+    cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_idle), \
+    cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_while_clients_are_silent), \
+    cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_under_load), \
+    cmocka_unit_test(endures_a_storm_of_signals_under_load), \
+    cmocka_unit_test(waits_when_the_master_runs_out_of_descriptors), \
+    cmocka_unit_test(waits_when_processes_run_out)
+
+#define FOR_POOLS \
+    cmocka_unit_test(replaces_idle_workers_that_are_killed), \
+    cmocka_unit_test(replaces_all_workers_killed_at_once), \
+    cmocka_unit_test(replaces_a_worker_that_can_receive_no_descriptor)
+
+#define FOR_WORKER_PROGRAMS \
+    cmocka_unit_test(refuses_a_worker_program_that_is_missing), \
+    cmocka_unit_test(refuses_a_worker_program_that_is_not_executable), \
+    cmocka_unit_test(refuses_a_worker_program_that_is_a_directory), \
+    cmocka_unit_test(refuses_a_worker_program_of_no_known_format), \
+    cmocka_unit_test(refuses_a_worker_program_that_exits_at_once), \
+    cmocka_unit_test(refuses_a_worker_program_that_crashes_at_once), \
+    cmocka_unit_test(refuses_a_worker_program_that_never_reports), \
+    cmocka_unit_test(ends_by_sigterm_while_it_waits_for_its_workers), \
+    cmocka_unit_test(does_not_spin_on_a_worker_program_that_exits_when_it_is_idle)
+// clang-format on
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {FOR_ALL_SERVERS};
+    const struct CMUnitTest pool_tests[] = {FOR_ALL_SERVERS, FOR_POOLS};
+    const struct CMUnitTest exec_tests[] = {FOR_ALL_SERVERS, FOR_POOLS, FOR_WORKER_PROGRAMS};
+
+    (void)argc;
+    subject_find(argv[0]);
+    if (subject->exec && !subject->worker)
+        return cmocka_run_group_tests(exec_tests, NULL, NULL);
+    if (subject->pool)
+        return cmocka_run_group_tests(pool_tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
