@@ -1,11 +1,12 @@
 /*
- * forkcost
+ * forkcost [-m MIB]
  *
  * What fork costs a process that uses much memory. fork copies no page, but it copies the tables
  * that say where the pages are: one entry for each 4 KiB, or for each 2 MiB where the kernel gave
- * huge pages. Prints a line for each size: MiB touched, kind of page, and µs for fork, exit and
- * wait (the median of many).
+ * huge pages. Prints a line for each size up to MIB: MiB touched, kind of page, and µs for fork,
+ * exit and wait (the median of many).
  */
+#include "cmdline.h"
 #include "samples.h"
 #include "stopwatch.h"
 
@@ -62,16 +63,35 @@ static size_t available_mib(void)
     return (size_t)sysconf(_SC_AVPHYS_PAGES) / (MIB / (size_t)sysconf(_SC_PAGESIZE));
 }
 
+static _Noreturn void usage(FILE *out, int status)
+{
+    fprintf(out, "usage: %s [-m MIB]\n", program_invocation_short_name);
+    exit(status);
+}
+
 int main(int argc, char **argv)
 {
-    (void)argv;
-    if (argc > 1) {
-        fprintf(stderr, "usage: %s\n", program_invocation_short_name);
-        return 2;
+    long largest = 1024;
+    int option;
+
+    while ((option = getopt(argc, argv, "m:h")) != -1) {
+        if (option == 'h')
+            usage(stdout, EXIT_SUCCESS);
+        if (option != 'm')
+            usage(stderr, 2);
+        if (!parse_number(optarg, 1, MIB, &largest)) {
+            warnx("-m %s: not a number of MiB (1 to %d)", optarg, MIB);
+            usage(stderr, 2);
+        }
     }
+    if (optind < argc) {
+        warnx("%s: one argument too many", argv[optind]);
+        usage(stderr, 2);
+    }
+
     setvbuf(stdout, NULL, _IOLBF, 0); /* or each child would have a copy of what is not yet out */
     puts("mib\tpages\tfork_us");
-    for (size_t mib = 1; mib <= 1024; mib *= 2) {
+    for (size_t mib = 1; mib <= (size_t)largest; mib *= 2) {
         if (mib > available_mib() / 2) {
             warnx("%zu MiB and more left out: too little memory is free", mib);
             break;

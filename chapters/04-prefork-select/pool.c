@@ -147,7 +147,7 @@ static void worker_lost(struct pool *pool, struct worker *worker)
 /* Reads what the worker has sent. */
 static void worker_report(struct pool *pool, struct worker *worker)
 {
-    char reports[2]; /* there is never more than one: a second breaks the protocol */
+    unsigned char reports[2]; /* there is never more than one: a second breaks the protocol */
     ssize_t count = read(worker->channel, reports, sizeof(reports));
 
     if (count == -1 && (errno == EINTR || errno == EAGAIN))
