@@ -20,7 +20,7 @@ build: $(programs) ## compile all programs
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(prove) $(unit_tests) $(server_tests)
 
-chapter-%: build-% ## build, test and time chapter NN, and say what to do next (chapter-01 to chapter-05)
+chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
 	@$(MAKE) time-$*
 	@common/report/next.sh $*
@@ -28,6 +28,10 @@ chapter-%: build-% ## build, test and time chapter NN, and say what to do next (
 compare: build ## compare fork with prefork: table and plots
 	@common/setup.sh gnuplot python3
 	@common/report/compare.py
+
+pictures: build ## measure anew, and renew the plots that the READMEs show
+	@common/setup.sh gnuplot python3
+	@common/report/pictures.sh
 
 clean: ## remove all that was made
 	rm -rf $(BUILD)
@@ -38,7 +42,7 @@ of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests
 
 .SECONDEXPANSION:
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
-	@:
+	@$(if $(filter $*,$(numbers)),:,echo "make: there is no chapter $*; there are: $(numbers)" >&2; exit 2)
 
 test-%: build $$(call of,$(unit_tests) $(server_tests))
 	@$(prove) $(call of,$(unit_tests) $(server_tests))
@@ -47,4 +51,4 @@ time-%: build
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build test compare clean
+.PHONY: help build test compare pictures clean
