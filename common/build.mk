@@ -6,6 +6,9 @@ CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 INCLUDES := -Icommon -Icommon/load -Ichapters/03-descriptor-passing -Ichapters/04-prefork-select
 
+# What make does is said in a word and a file; `make V=1` prints the commands.
+say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
+
 compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
 # ---- programs ------------------------------------------------------------------------------
@@ -35,14 +38,14 @@ $(BUILD)/chapters/05-exec-workers/worker: $(pool)
 $(BUILD)/common/load/load: $(cputime)
 
 $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o load/samples.o)
-	$(AR) rcs $@ $^
+	$(call say,archive,$@) $(AR) rcs $@ $^
 
 $(programs): %: %.o $(library)
-	$(CC) $(CFLAGS) $(filter %.o,$^) $(library) $(LDFLAGS) -lm -o $@
+	$(call say,link,$@) $(CC) $(CFLAGS) $(filter %.o,$^) $(library) $(LDFLAGS) -lm -o $@
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(compile) -c $< -o $@
+	$(call say,compile,$<) $(compile) -c $< -o $@
 
 # ---- tests ---------------------------------------------------------------------------------
 
@@ -67,18 +70,18 @@ $(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 s
 $(suites): $(BUILD)/tests/servers/subject.o
 
 $(unit_tests) $(suites): %: %.o $(support) $(library)
-	$(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
+	$(call say,link,$@) $(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
 	    $$(pkg-config --libs cmocka) -lm -o $@
 
 $(addprefix $(BUILD)/tests/servers/contract-,$(servers)): $(BUILD)/tests/servers/contract
-	ln -sf contract $@
+	@ln -sf contract $@
 
 $(addprefix $(BUILD)/tests/servers/faults-,$(servers)): $(BUILD)/tests/servers/faults
-	ln -sf faults $@
+	@ln -sf faults $@
 
 $(BUILD)/tests/%.o: tests/%.c | test-tools
 	@mkdir -p $(@D)
-	$(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
+	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
 
 .PHONY: test-tools
 test-tools:
