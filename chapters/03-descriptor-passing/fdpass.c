@@ -6,6 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifndef SCM_PIDFD /* since Linux 6.5 the kernel itself may send a descriptor: SO_PASSPIDFD */
+#define SCM_PIDFD 0x04
+#endif
+
 /* Room for one control message with one descriptor, aligned as a cmsghdr must be. */
 union control {
     struct cmsghdr align;
@@ -59,10 +63,12 @@ static bool take_descriptor(struct msghdr *message, int *fd)
     *fd = -1;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
          header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
+        bool socket_level = header->cmsg_level == SOL_SOCKET;
+        bool rights = socket_level && header->cmsg_type == SCM_RIGHTS;
+        if (!rights)
             as_asked = false;
-            continue;
-        }
+        if (!rights && !(socket_level && header->cmsg_type == SCM_PIDFD))
+            continue; /* it holds no descriptor */
         /* Padding makes room for a second descriptor on 64-bit machines, and Linux uses it. */
         size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < count; i++) {
@@ -107,7 +113,7 @@ ssize_t read_fd(int channel, void *data, size_t len, int *fd)
 
     bool as_asked = take_descriptor(&message, fd);
     int error = 0;
-    if (!as_asked)
+    if (!as_asked || (received == 0 && *fd != -1)) /* an empty datagram with a descriptor */
         error = EPROTO;
     else if (message.msg_flags & MSG_CTRUNC) /* more was sent than arrived: did any arrive? */
         error = *fd == -1 ? EMFILE : EPROTO;
