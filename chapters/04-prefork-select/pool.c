@@ -247,7 +247,8 @@ static int run(struct pool *pool)
         for (int i = 0; i < config->workers; i++)
             if (pool->workers[i].state != VACANT && FD_ISSET(pool->workers[i].channel, &readable))
                 worker_report(pool, &pool->workers[i]);
-        if (FD_ISSET(config->listener, &readable))
+        /* The last idle worker may have been lost since select looked. */
+        if (FD_ISSET(config->listener, &readable) && pool->idle > 0)
             accept_connection(pool);
         if (pool->connection != -1)
             hand_over(pool);
