@@ -29,6 +29,9 @@ compare: build ## compare fork with prefork: table and plots
 	@common/setup.sh gnuplot python3
 	@common/report/compare.py
 
+soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
+	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
+
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
@@ -40,7 +43,6 @@ clean: ## remove all that was made
 
 of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*%,$(1))
 
-.SECONDEXPANSION:
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
 	@$(if $(filter $*,$(numbers)),:,echo "make: there is no chapter $*; there are: $(numbers)" >&2; exit 2)
 
@@ -51,4 +53,4 @@ time-%: build
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build test compare pictures clean
+.PHONY: help build test compare soak pictures clean

@@ -47,14 +47,17 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -c $< -o $@
 
+.SECONDEXPANSION:
+
 # ---- tests ---------------------------------------------------------------------------------
 
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
 # The suites in tests/servers hold for every server: each runs once a server, under its name.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/chapters/*/*.c))
-suites     := $(addprefix $(BUILD)/tests/servers/,contract faults)
-server_tests := $(foreach suite,$(suites),$(addprefix $(suite)-,$(servers)))
-support    := $(BUILD)/tests/support.o $(cputime)
+suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
+server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
+soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-python,$(servers)))
+support      := $(BUILD)/tests/support.o $(cputime)
 
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
 $(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)
@@ -73,11 +76,8 @@ $(unit_tests) $(suites): %: %.o $(support) $(library)
 	$(call say,link,$@) $(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
 	    $$(pkg-config --libs cmocka) -lm -o $@
 
-$(addprefix $(BUILD)/tests/servers/contract-,$(servers)): $(BUILD)/tests/servers/contract
-	@ln -sf contract $@
-
-$(addprefix $(BUILD)/tests/servers/faults-,$(servers)): $(BUILD)/tests/servers/faults
-	@ln -sf faults $@
+$(server_tests) $(soaks): $$(firstword $$(subst -, ,$$@))
+	@ln -sf $(<F) $@
 
 $(BUILD)/tests/%.o: tests/%.c | test-tools
 	@mkdir -p $(@D)

@@ -180,7 +180,8 @@ static bool has_3_children(void *server)
 
 static void clients_wait_while_silent_ones_hold_every_worker(void **state)
 {
-    int silent[3], waiting[5];
+    enum { WAITING = 100 };
+    int silent[3], waiting[WAITING];
     struct server server = start_workers(3);
 
     (void)state;
@@ -188,20 +189,20 @@ static void clients_wait_while_silent_ones_hold_every_worker(void **state)
         silent[i] = connect_to(&server);
         exchange(silent[i], "here", 4); /* it has its worker now, and keeps it */
     }
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < WAITING; i++) { /* the backlog holds them all */
         waiting[i] = connect_to(&server);
         assert_int_equal(send(waiting[i], "me too", 6, 0), 6);
     }
     /* No more processes than WORKERS, and nobody else is served. */
     assert_true(wait_until(has_3_children, &server));
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < WAITING; i++)
         expect_no_bytes(waiting[i]);
     for (int i = 0; i < 3; i++)
         exchange(silent[i], "still", 5);
     assert_true(has_3_children(&server));
 
     close(silent[0]); /* its worker serves all who wait, one after the other */
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < WAITING; i++) {
         shutdown(waiting[i], SHUT_WR);
         read_to_end(waiting[i], "me too", 6);
         close(waiting[i]);
