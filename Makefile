@@ -17,6 +17,8 @@ help: ## this list
 
 build: $(programs) ## compile all programs
 
+tests: $(unit_tests) $(server_tests) $(soaks)
+
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(prove) $(unit_tests) $(server_tests)
 
@@ -53,4 +55,8 @@ time-%: build
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build test compare soak pictures clean
+lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
+	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
+	@tests/lint.sh
+
+.PHONY: help build tests test lint compare soak pictures clean

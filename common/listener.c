@@ -71,7 +71,7 @@ int listener_open(const char *address, int port)
 
 char *local_name(int socket, char name[SOCKET_NAME_MAX])
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof(address);
     char host[SOCKET_NAME_MAX - sizeof("[]:65535")];
     char port[sizeof("65535")];

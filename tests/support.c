@@ -198,7 +198,7 @@ struct server server_spawn(const char *const arguments[])
 struct server server_start(const char *const arguments[])
 {
     struct server server = {.errors = scratch_file()};
-    char line[256], *colon;
+    char line[256], *colon = NULL;
     int out[2];
 
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
@@ -359,7 +359,7 @@ struct load load_start(const struct server *server, int clients, int connections
 
 struct load_result load_finish(struct load *load)
 {
-    struct load_result result;
+    struct load_result result = {0};
     int status;
 
     assert_int_equal(waitpid(load->pid, &status, 0), load->pid);

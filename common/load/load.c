@@ -151,7 +151,7 @@ static bool send_some(struct client *client)
     return true;
 }
 
-/* Receives until there is no more: an end-of-file behind the last bytes raises no edge of its own. */
+/* Receives until there is no more: an end-of-file behind the last bytes raises no edge itself. */
 static void receive_some(struct client *client)
 {
     static char buffer[BUFFER];

@@ -12,8 +12,8 @@ for chapter in chapters/[0-9]*; do
     number=${number%%-*}
     common/report/time-chapter.py "$number"
     case $number in
-    04) plot=chapter-04-percentiles ;;
-    05) plot=chapter-05-cpu ;;
+    04) plot="chapter-04-percentiles" ;;
+    05) plot="chapter-05-cpu" ;;
     *) plot=chapter-$number ;;
     esac
     cp "$results/$plot.svg" "$chapter/timing.svg"

@@ -386,13 +386,14 @@ static void endures_a_storm_of_signals_under_load(void **state)
 
 /* ---- descriptors and processes run out ---- */
 
-static rlim_t limit(pid_t pid, int resource, rlim_t soft)
+/* Limits the descriptors of a process, and returns the old limit. */
+static rlim_t limit_descriptors(pid_t pid, rlim_t soft)
 {
     struct rlimit old, new;
 
-    assert_int_equal(prlimit(pid, resource, NULL, &old), 0);
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &old), 0);
     new = (struct rlimit){.rlim_cur = soft, .rlim_max = old.rlim_max};
-    assert_int_equal(prlimit(pid, resource, &new, NULL), 0);
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &new, NULL), 0);
     return old.rlim_cur;
 }
 
@@ -403,11 +404,11 @@ static void waits_when_the_master_runs_out_of_descriptors(void **state)
     struct server server = start(&calm, workers);
 
     (void)state;
-    rlim_t before = limit(server.pid, RLIMIT_NOFILE, 1);
+    rlim_t before = limit_descriptors(server.pid, 1);
     int connection = connect_to(&server);
     send(connection, "x", 1, 0);
     expect_idle_cpu(&server); /* the connection lies in the backlog, and nobody spins */
-    limit(server.pid, RLIMIT_NOFILE, before);
+    limit_descriptors(server.pid, before);
     char byte;
     assert_int_equal(recv(connection, &byte, 1, 0), 1);
     close(connection);
@@ -424,7 +425,7 @@ static void replaces_a_worker_that_can_receive_no_descriptor(void **state)
 
     (void)state;
     for (int i = 0; i < WORKERS; i++)
-        limit(workers[i], RLIMIT_NOFILE, 1);
+        limit_descriptors(workers[i], 1);
     /* Each of them loses the connection that it could not receive, and no other. */
     for (int i = 0; i < WORKERS; i++) {
         int connection = connect_to(&server);
