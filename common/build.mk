@@ -76,7 +76,7 @@ $(unit_tests) $(suites): %: %.o $(support) $(library)
 	$(call say,link,$@) $(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
 	    $$(pkg-config --libs cmocka) -lm -o $@
 
-$(server_tests) $(soaks): $$(firstword $$(subst -, ,$$@))
+$(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
 	@ln -sf $(<F) $@
 
 $(BUILD)/tests/%.o: tests/%.c | test-tools

@@ -25,6 +25,8 @@ static struct addrinfo *parse_address(const char *address, int port)
         .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
     };
 
+    if (strcmp(address, "*") == 0) /* to glibc that is every address of the machine */
+        return NULL;
     snprintf(service, sizeof(service), "%d", port);
     return getaddrinfo(address, service, &wanted, &info) == 0 ? info : NULL;
 }

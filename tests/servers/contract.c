@@ -94,8 +94,11 @@ static void echoes_pipelined_messages_in_order(void **state)
     int connection = connect_to(&server);
 
     (void)state;
-    for (int i = 0; i < 100; i++)
-        snprintf(messages + i * 16, 16, "message %07d", i);
+    for (int i = 0; i < 100; i++) {
+        char message[32];
+        snprintf(message, sizeof(message), "message %08d", i);
+        memcpy(messages + i * 16, message, 16);
+    }
     for (int i = 0; i < 100; i++) /* all of them before anything is read */
         assert_int_equal(send(connection, messages + i * 16, 16, 0), 16);
     shutdown(connection, SHUT_WR);
