@@ -1,0 +1,129 @@
+#!/bin/sh
+#
+# Checks pool.pml with spin: that the protocol keeps its properties, and that spin finds every
+# fault that can be put in. Says what it found in TAP; any surprise makes the exit status 1.
+#
+#     check.sh [DIRECTORY]
+#
+# All files go below DIRECTORY (by default $BUILD/model, else build/model at the top of the
+# repository), and stay there: each run has its own place, with the trail if there is one.
+
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+model=$here/pool.pml
+work=${1:-${BUILD:-$here/../../build}/model}
+
+# A run: a name, what spin must find, the size and the fault, how to look.
+#   none     no error: asserts, and what must be true when nothing can go on
+#   cycle    an execution without end (a master that spins)
+#   other    the assert of this name
+# How: safety; cycles (no execution without end); ends (the LTL formula of this name).
+everything='-DSHORT=1 -DREFUSE=1'
+runs="
+rests-no-death       |none|-DC=4 -DD=0 $everything|safety
+rests-one-death      |none|-DC=4 -DD=1 $everything|safety
+rests-two-deaths     |none|-DC=3 -DD=2 -DSHORT=1|safety
+ending-no-death      |none|-DENDING -DC=4 -DD=0 $everything|safety
+ending-one-death     |none|-DENDING -DC=4 -DD=1 $everything|safety
+ending-two-deaths    |none|-DENDING -DC=3 -DD=2|safety
+rests-never-spins    |none|-DC=3 -DD=1 $everything|cycles
+ending-never-spins   |none|-DENDING -DC=2 -DD=1 $everything|cycles
+ending-all-end       |none|-DENDING -DC=2 -DD=1 $everything|ends
+STALE_ACCEPT         |accepted_without_idle|-DC=3 -DD=1|safety
+OVERLOAD_DROPPED     |accepted_without_idle|-DC=4 -DD=0|safety
+DEAD_DROPS           |connection_lost|-DC=2 -DD=1|safety
+HANDED_TWICE         |served_twice|-DC=2 -DD=0|safety
+COPY_KEPT            |descriptor_left_open|-DC=2 -DD=0|safety
+CONNECTION_KEPT      |descriptor_left_open|-DC=2 -DD=1 -DSHORT=1|safety
+WORKER_END_KEPT      |descriptor_left_open|-DC=2 -DD=1|safety
+SIBLINGS_KEPT        |worker_outlives_master|-DENDING -DC=2 -DD=0|safety
+OWN_END_KEPT         |worker_outlives_master|-DENDING -DC=2 -DD=0|safety
+SIGPIPE_KILLS        |master_died|-DC=2 -DD=1|safety
+NOT_REAPED           |zombie_left|-DC=2 -DD=1|safety
+NOT_REPLACED         |worker_missing|-DC=2 -DD=1|safety
+SILENT_WORKER        |deadlock|-DC=2 -DD=0|safety
+KEPT_FORGOTTEN       |client_forgotten|-DC=2 -DD=0 -DSHORT=1|safety
+EOF_IGNORED          |cycle|-DC=2 -DD=1|cycles
+"
+
+# Makes and runs the checker for one line of `runs`; what it says is left in NAME/out.
+run()
+{
+    name=$1 flags=$2 how=$3
+
+    mkdir -p "$work/$name" && cd "$work/$name" && rm -f ./* || return
+    optimise=-O1
+    case $name in
+    [A-Z]*) # a fault: found soon, and quicker still without optimisation
+        flags="$flags -D$name"
+        optimise=-O0 ;;
+    esac
+    case $how in
+    safety) make='-DNOCLAIM -DSAFETY' look='' ;;
+    cycles) make='-DNOCLAIM -DNP' look=-l ;;
+    ends)   make='' look='-a -N ends' ;;
+    esac
+    cp "$model" . # so that no file is written beside the model, and a trail can be replayed here
+    {
+        # shellcheck disable=SC2086 # flags are words
+        spin -a $flags pool.pml &&
+            ${CC:-cc} -w $optimise -DMEMLIM=2000 $make -o pan pan.c &&
+            ./pan -m10000 $look
+    } >out 2>&1
+    echo "spin -t $flags pool.pml" >replay
+}
+
+# Prints what a run found: none, cycle, the name of an assert, or unknown.
+found()
+{
+    violated=$(sed -n 's/^pan:1: assertion violated *!(\([a-z_]*\)).*/\1/p' "$1")
+    if [ -n "$violated" ]; then
+        echo "$violated"
+    elif grep -q '^pan:1: non-progress cycle' "$1"; then
+        echo cycle
+    elif grep -q 'errors: 0$' "$1" && ! grep -Eq '^pan:1|^error|not completed|too small' "$1"; then
+        echo none
+    else
+        echo unknown
+    fi
+}
+
+if ! command -v spin >/dev/null; then
+    echo 'Bail out! spin is not installed'
+    exit 1
+fi
+mkdir -p "$work" && work=$(cd "$work" && pwd) || exit 1
+
+# Two at a time: one lane takes the odd lines, the other the even ones.
+list=$work/runs
+printf '%s\n' "$runs" | sed '/^$/d; s/ *|/|/' >"$list"
+for lane in 1 0; do
+    awk -v lane=$lane 'NR % 2 == lane' "$list" |
+        while IFS='|' read -r name _ flags how; do
+            (run "$name" "$flags" "$how" </dev/null)
+        done &
+done
+wait
+
+echo "1..$(wc -l <"$list")"
+number=0 status=0
+while IFS='|' read -r name expected flags how; do
+    number=$((number + 1))
+    out=$work/$name/out
+    what=$(found "$out")
+    case $expected in
+    none) title="$name: $flags, $how" ;;
+    *)    title="fault $name is found: $expected" ;;
+    esac
+    if [ "$what" = "$expected" ]; then
+        echo "ok $number - $title"
+    else
+        echo "not ok $number - $title"
+        echo "# found: $what; see $out"
+        status=1
+    fi
+    awk '/states, stored/ { states = $1 }
+        /^pan: elapsed time/ { print "# " states " states, " $4 " s" }' "$out"
+done <"$list"
+exit $status
