@@ -36,6 +36,7 @@ static bool child_make(int connection)
         close(listener);
         close(signals);
         echo(connection); /* a connection that broke is the client's affair */
+        close(connection);
         _exit(EXIT_SUCCESS);
     }
     if (cmdline.verbose)

@@ -80,7 +80,9 @@ static _Noreturn void worker_begin(const struct pool *pool, int channel)
         close(pool->connection);
     close(config->listener);
     close(config->stop);
-    _exit(config->start(channel));
+    int status = config->start(channel);
+    close(channel);
+    _exit(status);
 }
 
 /* Starts a worker in a vacant place. Returns -1 with errno. */
