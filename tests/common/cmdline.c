@@ -1,0 +1,342 @@
+/* Unit test of common/cmdline.c: numbers, and command lines without mistakes. What the servers
+ * answer to a mistake is part of their contract (tests/servers). */
+#include "support.h"
+
+#include "cmdline.h"
+#include "listener.h"
+#include "process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- numbers ---- */
+
+static void whole_decimal_numbers_are_read(void **state)
+{
+    const struct {
+        const char *text;
+        long number;
+    } right[] = {
+        {"0", 0}, {"7", 7}, {"08", 8}, {"0000000000000000000000012", 12}, {"65535", 65535},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
+        long number = -1;
+        assert_true(parse_number(right[i].text, 0, 65535, &number));
+        assert_int_equal(number, right[i].number);
+    }
+}
+
+static void the_bounds_themselves_are_in_range(void **state)
+{
+    long number;
+
+    (void)state;
+    assert_true(parse_number("3", 3, 5, &number));
+    assert_true(parse_number("5", 3, 5, &number));
+    assert_false(parse_number("2", 3, 5, &number));
+    assert_false(parse_number("6", 3, 5, &number));
+}
+
+static void anything_else_is_no_number(void **state)
+{
+    const char *const wrong[] = {"",   " ",   " 1",   "1 ",  "\t1",  "+1", "-1",
+                                 "-0", "0x1", "1e3",  "1.0", "1,0",  "1k", "one",
+                                 "--", "1\n", "\xb2", "1-",  "0b11", "'"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        long number;
+        if (parse_number(wrong[i], LONG_MIN, LONG_MAX, &number))
+            fail_msg("\"%s\" was taken for %ld", wrong[i], number);
+    }
+}
+
+static void a_number_too_large_for_a_long_is_out_of_range(void **state)
+{
+    char largest[32];
+    long number;
+
+    (void)state;
+    snprintf(largest, sizeof(largest), "%ld", LONG_MAX);
+    assert_true(parse_number(largest, 0, LONG_MAX, &number));
+    assert_int_equal(number, LONG_MAX);
+    assert_false(parse_number("9223372036854775808", 0, LONG_MAX, &number));
+    assert_false(parse_number("18446744073709551617", 0, LONG_MAX, &number));
+    assert_false(parse_number("99999999999999999999999999999999", 0, LONG_MAX, &number));
+}
+
+static void an_error_of_before_is_not_taken_for_one_of_now(void **state)
+{
+    long number;
+
+    (void)state;
+    assert_false(parse_number("99999999999999999999999999999999", 0, 9, &number)); /* sets errno */
+    assert_true(parse_number("9", 0, 9, &number));
+}
+
+/* ---- command lines ---- */
+
+/* Parses "server" with these arguments; NULL ends them. */
+static struct cmdline parse(int has_program, ...)
+{
+    static char *arguments[16] = {"server"};
+    va_list rest;
+    int count = 1;
+
+    va_start(rest, has_program);
+    while ((arguments[count] = va_arg(rest, char *)) != NULL)
+        assert_true(++count < 16);
+    va_end(rest);
+    optind = 0; /* glibc's getopt begins anew */
+    return cmdline_parse(count, arguments, has_program);
+}
+
+static void without_arguments_the_defaults_hold(void **state)
+{
+    (void)state;
+    struct cmdline cmdline = parse(false, NULL);
+    assert_string_equal(cmdline.address, "127.0.0.1");
+    assert_int_equal(cmdline.port, 8083);
+    assert_int_equal(cmdline.workers, 8);
+    assert_false(cmdline.verbose);
+    assert_null(cmdline.program);
+}
+
+static void every_option_is_read(void **state)
+{
+    (void)state;
+    struct cmdline cmdline =
+        parse(true, "-a", "192.0.2.7", "-p", "80", "-v", "-w", "/some/worker", "12", NULL);
+    assert_string_equal(cmdline.address, "192.0.2.7");
+    assert_int_equal(cmdline.port, 80);
+    assert_true(cmdline.verbose);
+    assert_string_equal(cmdline.program, "/some/worker");
+    assert_int_equal(cmdline.workers, 12);
+}
+
+static void the_number_of_workers_may_come_before_the_options(void **state)
+{
+    (void)state;
+    struct cmdline cmdline = parse(false, "3", "-v", "-p0", NULL);
+    assert_int_equal(cmdline.workers, 3);
+    assert_int_equal(cmdline.port, 0);
+    assert_true(cmdline.verbose);
+}
+
+static void ipv6_addresses_are_taken(void **state)
+{
+    (void)state;
+    assert_string_equal(parse(false, "-a", "::1", NULL).address, "::1");
+    assert_string_equal(parse(false, "-a", "::", NULL).address, "::");
+}
+
+static void the_bounds_of_port_and_workers_are_taken(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(false, "-p", "0", NULL).port, 0);
+    assert_int_equal(parse(false, "-p", "65535", NULL).port, 65535);
+    assert_int_equal(parse(false, "1", NULL).workers, 1);
+    assert_int_equal(parse(false, "100000", NULL).workers, WORKERS_MAX);
+}
+
+static void of_two_equal_options_the_last_one_holds(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(false, "-p", "1", "-p", "2", NULL).port, 2);
+}
+
+/* ---- what needs a process of its own ---- */
+
+static char said[4096]; /* by the process, on stdout */
+
+/* Runs `act` in a child whose stdout is a file. Returns the status with which it ended. */
+static int in_child(void (*act)(void))
+{
+    int out = memfd_create("out", MFD_CLOEXEC), status;
+
+    assert_true(out != -1);
+    fflush(NULL); /* or the child would say it again */
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(out, STDERR_FILENO);
+        act();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    memset(said, 0, sizeof(said));
+    assert_true(pread(out, said, sizeof(said) - 1, 0) >= 0);
+    close(out);
+    return status;
+}
+
+static void ask_for_help(void)
+{
+    parse(false, "-h", NULL);
+    _exit(3);
+}
+
+static void ask_for_help_with_program(void)
+{
+    parse(true, "-h", NULL);
+    _exit(3);
+}
+
+static void help_is_printed_and_ends_well(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(ask_for_help), 0);
+    assert_non_null(strstr(said, "[-a ADDR] [-p PORT] [-v] [WORKERS]\n"));
+    assert_null(strstr(said, "-w"));
+}
+
+static void help_names_the_program_where_there_is_one(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(ask_for_help_with_program), 0);
+    assert_non_null(strstr(said, "[-a ADDR] [-p PORT] [-v] [-w PROGRAM] [WORKERS]\n"));
+}
+
+static void give_a_program_to_a_server_without(void)
+{
+    parse(false, "-w", "/some/worker", NULL);
+    _exit(3);
+}
+
+static void a_server_without_program_knows_no_option_for_it(void **state)
+{
+    (void)state;
+    int status = in_child(give_a_program_to_a_server_without);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 2);
+    assert_non_null(strstr(said, "usage: "));
+}
+
+static void start_without_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        close(fd);
+    parse(false, NULL);
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+            _exit(4);
+}
+
+static void start_with_descriptor_2_closed(void)
+{
+    int before = descriptors_of(getpid());
+
+    close(STDERR_FILENO);
+    parse(false, NULL);
+    if (fcntl(STDERR_FILENO, F_GETFD) == -1)
+        _exit(4);
+    if (descriptors_of(getpid()) != before)
+        _exit(5);
+}
+
+static void start_as_usual(void)
+{
+    int before = descriptors_of(getpid());
+
+    parse(false, NULL);
+    if (descriptors_of(getpid()) != before)
+        _exit(5);
+}
+
+static void descriptors_0_to_2_are_open_afterwards(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(start_without_standard_descriptors), 0);
+    assert_int_equal(in_child(start_with_descriptor_2_closed), 0);
+}
+
+static void parsing_leaves_no_other_descriptor_open(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(start_as_usual), 0);
+}
+
+/* ---- the announcement ---- */
+
+static struct cmdline announced;
+static int listener;
+
+static void announce(void)
+{
+    cmdline_announce(&announced, listener);
+}
+
+static void announce_to_a_full_disk(void)
+{
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+    dup2(full, STDOUT_FILENO);
+    cmdline_announce(&announced, listener);
+}
+
+static void the_announcement_names_address_port_and_workers(void **state)
+{
+    char expected[256], name[SOCKET_NAME_MAX];
+
+    (void)state;
+    listener = listener_open("127.0.0.1", 0);
+    assert_true(listener != -1);
+    local_name(listener, name);
+    announced = (struct cmdline){.workers = 8};
+    assert_int_equal(in_child(announce), 0); /* _exit flushes nothing: cmdline_announce has */
+    snprintf(expected, sizeof(expected), "listening on %s, 8 workers\n", name);
+    assert_string_equal(said, expected);
+    announced.workers = 1;
+    assert_int_equal(in_child(announce), 0);
+    snprintf(expected, sizeof(expected), "listening on %s, 1 worker\n", name);
+    assert_string_equal(said, expected);
+    close(listener);
+}
+
+static void an_announcement_that_cannot_be_made_ends_the_program(void **state)
+{
+    (void)state;
+    listener = listener_open("127.0.0.1", 0);
+    assert_true(listener != -1);
+    announced = (struct cmdline){.workers = 8};
+    int status = in_child(announce_to_a_full_disk);
+    close(listener);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_non_null(strstr(said, "stdout: No space left on device"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_decimal_numbers_are_read),
+        cmocka_unit_test(the_bounds_themselves_are_in_range),
+        cmocka_unit_test(anything_else_is_no_number),
+        cmocka_unit_test(a_number_too_large_for_a_long_is_out_of_range),
+        cmocka_unit_test(an_error_of_before_is_not_taken_for_one_of_now),
+        cmocka_unit_test(without_arguments_the_defaults_hold),
+        cmocka_unit_test(every_option_is_read),
+        cmocka_unit_test(the_number_of_workers_may_come_before_the_options),
+        cmocka_unit_test(ipv6_addresses_are_taken),
+        cmocka_unit_test(the_bounds_of_port_and_workers_are_taken),
+        cmocka_unit_test(of_two_equal_options_the_last_one_holds),
+        cmocka_unit_test(help_is_printed_and_ends_well),
+        cmocka_unit_test(help_names_the_program_where_there_is_one),
+        cmocka_unit_test(a_server_without_program_knows_no_option_for_it),
+        cmocka_unit_test(descriptors_0_to_2_are_open_afterwards),
+        cmocka_unit_test(parsing_leaves_no_other_descriptor_open),
+        cmocka_unit_test(the_announcement_names_address_port_and_workers),
+        cmocka_unit_test(an_announcement_that_cannot_be_made_ends_the_program),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,740 @@
+/* Test of common/load: the real program against a server that misbehaves in every way that load can
+ * tell. The server is a child of this test, and serves one connection after the other. */
+#include "support.h"
+
+#include "echo.h"
+#include "listener.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BYTES = 64 }; /* load's default length of a message */
+
+/* What the server has seen, in memory that it shares with the test. */
+static struct seen {
+    long connections, bytes;
+    char first[BYTES]; /* the first message of the last connection */
+} * seen;
+
+static pid_t server;
+static char address[64] = "127.0.0.1", port[16];
+static struct output output;
+
+/* ---- ways to serve a connection, and to close it ---- */
+
+/* Reads a message of load's default length. */
+static void receive(int connection, char message[BYTES])
+{
+    if (recv(connection, message, BYTES, MSG_WAITALL) == BYTES)
+        memcpy(seen->first, message, BYTES);
+}
+
+static void serve_well(int connection)
+{
+    echo(connection);
+    close(connection);
+}
+
+static void serve_one_message(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    send(connection, message, BYTES, MSG_NOSIGNAL);
+    close(connection);
+}
+
+static void serve_and_count(int connection)
+{
+    static char buffer[65536];
+    ssize_t n;
+
+    while ((n = recv(connection, buffer, sizeof(buffer), 0)) > 0) {
+        seen->bytes += n;
+        for (ssize_t sent = 0, now; sent < n; sent += now)
+            if ((now = send(connection, buffer + sent, (size_t)(n - sent), MSG_NOSIGNAL)) == -1)
+                _exit(1);
+    }
+    close(connection);
+}
+
+static void reset_at_once(int connection)
+{
+    reset(connection);
+}
+
+static void reset_after_half(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    send(connection, message, BYTES / 2, MSG_NOSIGNAL);
+    reset(connection);
+}
+
+static void close_without_answer(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    close(connection);
+}
+
+/* MSG_MORE holds the half back until the end-of-file can travel in the same segment. */
+static void close_with_half(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    send(connection, message, BYTES / 2, MSG_NOSIGNAL | MSG_MORE);
+    close(connection);
+}
+
+static void corrupt_the_first_byte(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    message[0] = (char)(message[0] ^ 1);
+    send(connection, message, BYTES, MSG_NOSIGNAL);
+    close(connection);
+}
+
+static void corrupt_the_last_byte(int connection)
+{
+    char message[BYTES];
+
+    receive(connection, message);
+    message[BYTES - 1] = (char)(message[BYTES - 1] ^ 0x80);
+    send(connection, message, BYTES, MSG_NOSIGNAL);
+    close(connection);
+}
+
+static void send_one_byte_more(int connection)
+{
+    char message[BYTES + 1] = {0};
+
+    receive(connection, message);
+    send(connection, message, BYTES + 1, MSG_NOSIGNAL);
+    close(connection);
+}
+
+/* Reads all, and answers nothing until the client has given up. */
+static void be_silent(int connection)
+{
+    char message[BYTES];
+
+    while (recv(connection, message, BYTES, 0) > 0)
+        continue;
+    close(connection);
+}
+
+/* Silence, for which load must wait, comes last. */
+static void do_each_in_turn(int connection)
+{
+    void (*const ways[])(int) = {serve_one_message,    reset_at_once,         serve_one_message,
+                                 close_without_answer, corrupt_the_last_byte, be_silent};
+
+    ways[(seen->connections - 1) % 6](connection);
+}
+
+/* ---- the server ---- */
+
+static _Noreturn void serve_all(int listener, void (*serve)(int))
+{
+    fcntl(listener, F_SETFL, 0); /* blocking */
+    for (;;) {
+        int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (connection == -1)
+            continue;
+        seen->connections++;
+        serve(connection);
+    }
+}
+
+/* Reads the port of a socket, IPv4 or IPv6, into `port`. */
+static void learn_port(int socket)
+{
+    char name[SOCKET_NAME_MAX];
+
+    snprintf(port, sizeof(port), "%.10s", strrchr(local_name(socket, name), ':') + 1);
+}
+
+static void start(void (*serve)(int))
+{
+    int listener = listener_open(address, 0);
+
+    assert_true(listener != -1);
+    learn_port(listener);
+    server = fork_child();
+    assert_true(server != -1);
+    if (server == 0)
+        serve_all(listener, serve);
+    close(listener);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(address, "127.0.0.1");
+    strcpy(port, "9");
+    seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return seen == MAP_FAILED ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (server != 0) {
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+        server = 0;
+    }
+    munmap(seen, sizeof(*seen));
+    output_free(&output);
+    return 0;
+}
+
+/* ---- load and its table ---- */
+
+/* Runs load against the server with these further arguments, the first of which is "-T" for a
+ * table. NULL ends them. Patience is long, for what this test is not about. */
+static void load(const char *first, ...)
+{
+    const char *arguments[32] = {built("common/load/load"), "-a", address, "-p", port, "-t", "60"};
+    int count = 7;
+    va_list rest;
+
+    va_start(rest, first);
+    for (const char *next = first; next; next = va_arg(rest, const char *)) {
+        assert_true(count < 31);
+        arguments[count++] = next;
+    }
+    va_end(rest);
+    output_free(&output);
+    output = run_with(arguments);
+}
+
+static const char header[] =
+    "clients\tbytes\tmessages\tconnections\tok\trefused\treset\tcut_short\tcorrupt\ttimed_out\t"
+    "seconds\trate\tp50_us\tp90_us\tp99_us\tp99.9_us\tmax_us\tserver_us\tload_us\n";
+
+/* The text of a column. Good until the next call. */
+static const char *column(const char *name)
+{
+    static char line[1024];
+    char names[sizeof(header)];
+
+    if (strncmp(output.out, header, strlen(header)) != 0)
+        fail_msg("not the table's header: %s%s", output.out, output.err);
+    memcpy(names, header, sizeof(header));
+    names[strlen(header) - 1] = '\0';
+    snprintf(line, sizeof(line), "%s", output.out + strlen(header));
+    assert_true(strlen(line) > 0 && line[strlen(line) - 1] == '\n');
+    line[strlen(line) - 1] = '\0';
+    assert_null(strchr(line, '\n'));
+
+    char *behind_names = names, *behind_texts = line, *result = NULL;
+    while (behind_names) {
+        assert_non_null(behind_texts);
+        char *found = strsep(&behind_names, "\t"), *text = strsep(&behind_texts, "\t");
+        if (strcmp(found, name) == 0)
+            result = text;
+    }
+    assert_null(behind_texts);
+    assert_non_null(result);
+    return result;
+}
+
+static double value(const char *name)
+{
+    char *end;
+    const char *text = column(name);
+    double number = strtod(text, &end);
+
+    if (end == text || *end != '\0')
+        fail_msg("%s is \"%s\"", name, text);
+    return number;
+}
+
+static long count(const char *name)
+{
+    return (long)value(name);
+}
+
+/* So many connections, and what has become of them; the exit status tells whether any was lost. */
+struct outcomes {
+    long ok, refused, reset, cut_short, corrupt, timed_out;
+};
+
+static void expect_outcomes(struct outcomes expected)
+{
+    long lost = expected.refused + expected.reset + expected.cut_short + expected.corrupt +
+                expected.timed_out;
+
+    assert_string_equal(output.err, "");
+    assert_int_equal(count("ok"), expected.ok);
+    assert_int_equal(count("refused"), expected.refused);
+    assert_int_equal(count("reset"), expected.reset);
+    assert_int_equal(count("cut_short"), expected.cut_short);
+    assert_int_equal(count("corrupt"), expected.corrupt);
+    assert_int_equal(count("timed_out"), expected.timed_out);
+    assert_int_equal(count("connections"), expected.ok + lost);
+    assert_int_equal(output.status, lost > 0 ? 1 : 0);
+}
+
+/* ---- outcomes ---- */
+
+static void a_good_server_loses_nothing(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-n", "50", NULL);
+    expect_outcomes((struct outcomes){.ok = 50});
+    assert_int_equal(seen->connections, 50);
+    assert_int_equal(count("clients"), 8);
+    assert_int_equal(count("bytes"), 64);
+    assert_int_equal(count("messages"), 1);
+}
+
+static void a_closed_port_refuses(void **state)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    (void)state;
+    /* Bound, so that nobody else takes the port, but not listening. */
+    int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(bound, (struct sockaddr *)&any, sizeof(any)), 0);
+    learn_port(bound);
+    load("-T", "-n", "20", NULL);
+    close(bound);
+    expect_outcomes((struct outcomes){.refused = 20});
+}
+
+static void a_reset_is_counted(void **state)
+{
+    (void)state;
+    start(reset_at_once);
+    load("-T", "-n", "20", NULL);
+    expect_outcomes((struct outcomes){.reset = 20});
+}
+
+static void a_reset_behind_the_first_bytes_is_counted(void **state)
+{
+    (void)state;
+    start(reset_after_half);
+    load("-T", "-n", "8", NULL);
+    expect_outcomes((struct outcomes){.reset = 8});
+}
+
+static void an_end_of_file_instead_of_an_answer_is_cut_short(void **state)
+{
+    (void)state;
+    start(close_without_answer);
+    load("-T", "-n", "20", NULL);
+    expect_outcomes((struct outcomes){.cut_short = 20});
+}
+
+static void an_end_of_file_together_with_half_the_answer_is_cut_short(void **state)
+{
+    (void)state;
+    start(close_with_half);
+    load("-T", "-n", "8", NULL);
+    expect_outcomes((struct outcomes){.cut_short = 8});
+}
+
+static void the_end_after_the_first_of_two_messages_is_cut_short(void **state)
+{
+    (void)state;
+    start(serve_one_message);
+    load("-T", "-n", "1", "-m", "2", NULL);
+    /* A message that meets the closed socket is answered by a reset. */
+    assert_int_equal(count("cut_short") + count("reset"), 1);
+    assert_int_equal(output.status, 1);
+}
+
+static void a_wrong_byte_is_corrupt(void **state)
+{
+    (void)state;
+    start(corrupt_the_first_byte);
+    load("-T", "-n", "10", NULL);
+    expect_outcomes((struct outcomes){.corrupt = 10});
+}
+
+static void a_wrong_byte_at_the_end_is_corrupt(void **state)
+{
+    (void)state;
+    start(corrupt_the_last_byte);
+    load("-T", "-n", "10", NULL);
+    expect_outcomes((struct outcomes){.corrupt = 10});
+}
+
+static void more_bytes_than_were_sent_are_corrupt(void **state)
+{
+    (void)state;
+    start(send_one_byte_more);
+    load("-T", "-n", "2000", NULL); /* among so many the next random byte is the one more */
+    expect_outcomes((struct outcomes){.corrupt = 2000});
+}
+
+static void silence_times_out(void **state)
+{
+    (void)state;
+    start(be_silent);
+    load("-T", "-n", "4", "-c", "4", "-t", "1", NULL);
+    expect_outcomes((struct outcomes){.timed_out = 4});
+    assert_true(value("seconds") >= 1);
+    assert_int_equal(count("max_us"), 0); /* of what was lost no latency is kept */
+}
+
+static void each_kind_is_counted_by_itself(void **state)
+{
+    (void)state;
+    start(do_each_in_turn);
+    load("-T", "-c", "1", "-n", "6", "-t", "5", NULL);
+    expect_outcomes(
+        (struct outcomes){.ok = 2, .reset = 1, .cut_short = 1, .corrupt = 1, .timed_out = 1});
+}
+
+/* ---- reports ---- */
+
+static void the_report_says_the_same_in_words(void **state)
+{
+    char expected[256];
+
+    (void)state;
+    start(do_each_in_turn);
+    load("-c", "1", "-n", "2", NULL);
+    snprintf(expected, sizeof(expected),
+             "2 connections to 127.0.0.1 port %s: 1 client, 1 message of 64 bytes each\n"
+             "  1 ok, 0 refused, 1 reset, 0 cut short, 0 corrupt, 0 timed out\n"
+             "  latency in µs: p50 ",
+             port);
+    assert_int_equal(strncmp(output.out, expected, strlen(expected)), 0);
+    assert_string_equal(output.err, "");
+    assert_int_equal(output.status, 1);
+}
+
+static void percentiles_rise(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-n", "50", NULL);
+    assert_true(value("p50_us") > 0);
+    assert_true(value("p50_us") <= value("p90_us"));
+    assert_true(value("p90_us") <= value("p99_us"));
+    assert_true(value("p99_us") <= value("p99.9_us"));
+    assert_true(value("p99.9_us") <= value("max_us"));
+    assert_true(value("rate") > 0);
+    assert_true(value("load_us") > 0);
+    assert_string_equal(column("server_us"), "-");
+}
+
+static void the_server_s_cpu_time_is_measured_on_request(void **state)
+{
+    char self[16];
+
+    (void)state;
+    start(serve_well);
+    snprintf(self, sizeof(self), "%d", (int)getpid()); /* the server is its child */
+    load("-T", "-n", "50", "-P", self, NULL);
+    expect_outcomes((struct outcomes){.ok = 50});
+    assert_true(value("server_us") >= 0);
+    load("-n", "5", "-P", self, NULL);
+    assert_non_null(strstr(output.out, ", server "));
+}
+
+static void a_server_process_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-P", "2147483647", NULL);
+    assert_int_equal(output.status, 1);
+    assert_string_equal(output.out, "");
+    assert_non_null(strstr(output.err, "CPU time of process 2147483647: No such process"));
+    assert_int_equal(seen->connections, 0);
+}
+
+/* Runs load with so many connections, and reads the file of latencies. Returns how many there are.
+ */
+static long latencies(const char *connections)
+{
+    char path[] = "/tmp/load-XXXXXX", line[64];
+    long lines = 0;
+    double last = 0;
+
+    int fd = mkstemp(path);
+    assert_true(fd != -1);
+    load("-T", "-c", "1", "-n", connections, "-l", path, NULL);
+    unlink(path);
+    FILE *file = fdopen(fd, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file)) {
+        double us = strtod(line, NULL);
+        assert_true(us > 0);
+        assert_true(us >= last); /* they are sorted */
+        last = us;
+        lines++;
+    }
+    fclose(file);
+    return lines;
+}
+
+static void the_file_of_latencies_has_a_line_for_each_connection(void **state)
+{
+    (void)state;
+    start(serve_well);
+    assert_int_equal(latencies("50"), 50);
+    expect_outcomes((struct outcomes){.ok = 50});
+}
+
+static void the_file_of_latencies_has_no_line_for_what_was_lost(void **state)
+{
+    (void)state;
+    start(do_each_in_turn);
+    assert_int_equal(latencies("5"), 2);
+    expect_outcomes((struct outcomes){.ok = 2, .reset = 1, .cut_short = 1, .corrupt = 1});
+}
+
+static void a_file_that_cannot_be_written_is_an_error(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-n", "1", "-l", "/nonexistent/file", NULL);
+    assert_int_equal(output.status, 1);
+    assert_non_null(strstr(output.err, "/nonexistent/file: No such file or directory"));
+    load("-n", "1", "-l", "/dev/full", NULL);
+    assert_int_equal(output.status, 1);
+    assert_non_null(strstr(output.err, "/dev/full: No space left on device"));
+}
+
+/* ---- amounts ---- */
+
+static void exactly_as_many_connections_are_made_as_asked_for(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-n", "1", "-c", "8", NULL);
+    expect_outcomes((struct outcomes){.ok = 1});
+    assert_int_equal(seen->connections, 1);
+    load("-T", "-n", "3", "-c", "8", NULL);
+    expect_outcomes((struct outcomes){.ok = 3});
+    load("-T", "-n", "9", "-c", "8", NULL);
+    expect_outcomes((struct outcomes){.ok = 9});
+    assert_int_equal(seen->connections, 1 + 3 + 9);
+}
+
+static void after_the_last_second_no_connection_starts(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-n", "100000000", "-d", "1", NULL);
+    long ok = count("ok");
+    assert_true(ok > 0 && ok < 100000000);
+    expect_outcomes((struct outcomes){.ok = ok}); /* those that had started were finished */
+    assert_int_equal(seen->connections, ok);
+    assert_true(value("seconds") >= 1);
+}
+
+static void messages_and_bytes_are_as_asked_for(void **state)
+{
+    const struct {
+        const char *bytes, *messages;
+        long all;
+    } amounts[] = {{"1", "1", 1}, {"1", "5", 5}, {"1000", "3", 3000}, {"3000000", "2", 6000000}};
+
+    (void)state;
+    start(serve_and_count);
+    for (size_t i = 0; i < sizeof(amounts) / sizeof(*amounts); i++) {
+        seen->bytes = 0;
+        load("-T", "-n", "4", "-c", "2", "-b", amounts[i].bytes, "-m", amounts[i].messages, NULL);
+        expect_outcomes((struct outcomes){.ok = 4});
+        assert_string_equal(column("bytes"), amounts[i].bytes);
+        assert_string_equal(column("messages"), amounts[i].messages);
+        assert_int_equal(seen->bytes, 4 * amounts[i].all);
+    }
+}
+
+/* Sends one message from this seed, and keeps it. */
+static void send_seeded(const char *seed, char message[BYTES])
+{
+    memset(seen->first, 0, BYTES);
+    load("-T", "-c", "1", "-n", "1", "-s", seed, NULL);
+    expect_outcomes((struct outcomes){.ok = 1});
+    memcpy(message, seen->first, BYTES);
+}
+
+static void the_same_seed_sends_the_same_bytes(void **state)
+{
+    char one[BYTES], same[BYTES], other[BYTES];
+
+    (void)state;
+    start(serve_one_message);
+    send_seeded("7", one);
+    send_seeded("7", same);
+    send_seeded("8", other);
+    assert_memory_equal(one, same, BYTES);
+    assert_memory_not_equal(one, other, BYTES);
+}
+
+static void an_ipv6_server_can_be_measured(void **state)
+{
+    (void)state;
+    strcpy(address, "::1");
+    int listener = listener_open(address, 0);
+    if (listener == -1 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
+        skip();
+    close(listener);
+    start(serve_well);
+    load("-T", "-n", "10", NULL);
+    expect_outcomes((struct outcomes){.ok = 10});
+}
+
+/* Runs load in a shell that has set limits of descriptors. */
+static void load_limited(const char *limits, const char *clients)
+{
+    char command[2048];
+
+    snprintf(command, sizeof(command), "%s; exec %s -T -p %s -t 60 -c %s -n %s", limits,
+             built("common/load/load"), port, clients, clients);
+    output_free(&output);
+    output = run("/bin/sh", "-c", command, NULL);
+}
+
+static void more_clients_than_the_soft_limit_are_possible(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load_limited("ulimit -S -n 24", "40");
+    expect_outcomes((struct outcomes){.ok = 40});
+}
+
+static void more_clients_than_the_hard_limit_are_an_error(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load_limited("ulimit -n 24", "40");
+    assert_int_equal(output.status, 1);
+    assert_non_null(strstr(output.err, "40 clients: this process may open only 24 descriptors"));
+    assert_int_equal(seen->connections, 0);
+}
+
+/* ---- arguments ---- */
+
+static void help_is_printed_on_stdout(void **state)
+{
+    (void)state;
+    output = run(built("common/load/load"), "-h", NULL);
+    assert_int_equal(output.status, 0);
+    assert_int_equal(strncmp(output.out, "usage: load ", 12), 0);
+    for (const char *option = "apcndbmtsPlTh"; *option; option++) {
+        char line[] = {'\n', ' ', ' ', '-', *option, ' ', '\0'};
+        assert_non_null(strstr(output.out, line));
+    }
+    assert_string_equal(output.err, "");
+}
+
+static void a_wrong_argument_is_answered_with_the_usage(void **state)
+{
+    const struct {
+        const char *option, *argument, *reason;
+    } wrong[] = {
+        {"-p", "0", "-p 0: not a number from 1 to 65535"},
+        {"-p", "65536", "-p 65536: not a number from 1 to 65535"},
+        {"-p", "http", "-p http: not a number"},
+        {"-c", "0", "-c 0: not a number from 1 to 100000"},
+        {"-c", "100001", "-c 100001: not a number"},
+        {"-n", "0", "-n 0: not a number from 1 to 100000000"},
+        {"-n", "100000001", "-n 100000001: not a number"},
+        {"-d", "0", "-d 0: not a number from 1 to 3600"},
+        {"-d", "1.5", "-d 1.5: not a number"},
+        {"-d", "3601", "-d 3601: not a number"},
+        {"-b", "0", "-b 0: not a number from 1 to 1073741824"},
+        {"-b", "1073741825", "-b 1073741825: not a number"},
+        {"-m", "0", "-m 0: not a number from 1 to 1000000"},
+        {"-m", "1000001", "-m 1000001: not a number"},
+        {"-t", "0", "-t 0: not a number from 1 to 3600"},
+        {"-t", "3601", "-t 3601: not a number"},
+        {"-s", "-1", "-s -1: not a number from 0 to"},
+        {"-s", "9223372036854775808", "-s 9223372036854775808: not a number"},
+        {"-P", "0", "-P 0: not a number from 1 to"},
+        {"-P", "2147483648", "-P 2147483648: not a number"},
+        {"-a", NULL, "requires an argument"},
+        {"-l", NULL, "requires an argument"},
+        {"-x", NULL, "invalid option"},
+        {"more", NULL, "more: one argument too many"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        output = run(built("common/load/load"), wrong[i].option, wrong[i].argument, NULL);
+        assert_int_equal(output.status, 2);
+        assert_string_equal(output.out, "");
+        assert_non_null(strstr(output.err, wrong[i].reason));
+        assert_non_null(strstr(output.err, "usage: load "));
+        output_free(&output);
+    }
+}
+
+static void an_address_that_is_none_is_a_usage_error(void **state)
+{
+    const char *const wrong[] = {"localhost", "256.0.0.1", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        output = run(built("common/load/load"), "-a", wrong[i], NULL);
+        assert_int_equal(output.status, 2);
+        assert_string_equal(output.out, "");
+        assert_non_null(strstr(output.err, "not an IP address"));
+        output_free(&output);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_good_server_loses_nothing),
+        TEST(a_closed_port_refuses),
+        TEST(a_reset_is_counted),
+        TEST(a_reset_behind_the_first_bytes_is_counted),
+        TEST(an_end_of_file_instead_of_an_answer_is_cut_short),
+        TEST(an_end_of_file_together_with_half_the_answer_is_cut_short),
+        TEST(the_end_after_the_first_of_two_messages_is_cut_short),
+        TEST(a_wrong_byte_is_corrupt),
+        TEST(a_wrong_byte_at_the_end_is_corrupt),
+        TEST(more_bytes_than_were_sent_are_corrupt),
+        TEST(silence_times_out),
+        TEST(each_kind_is_counted_by_itself),
+        TEST(the_report_says_the_same_in_words),
+        TEST(percentiles_rise),
+        TEST(the_server_s_cpu_time_is_measured_on_request),
+        TEST(a_server_process_that_is_not_there_is_an_error),
+        TEST(the_file_of_latencies_has_a_line_for_each_connection),
+        TEST(the_file_of_latencies_has_no_line_for_what_was_lost),
+        TEST(a_file_that_cannot_be_written_is_an_error),
+        TEST(exactly_as_many_connections_are_made_as_asked_for),
+        TEST(after_the_last_second_no_connection_starts),
+        TEST(messages_and_bytes_are_as_asked_for),
+        TEST(the_same_seed_sends_the_same_bytes),
+        TEST(an_ipv6_server_can_be_measured),
+        TEST(more_clients_than_the_soft_limit_are_possible),
+        TEST(more_clients_than_the_hard_limit_are_an_error),
+        TEST(help_is_printed_on_stdout),
+        TEST(a_wrong_argument_is_answered_with_the_usage),
+        TEST(an_address_that_is_none_is_a_usage_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,310 @@
+/* Unit test of common/process.c. */
+#include "support.h"
+
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int fork_error;  /* what fork fails with; 0 lets it work */
+static bool has_orphan; /* to a new child its parent seems to have ended already */
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+pid_t __real_getppid(void);
+pid_t __wrap_getppid(void);
+
+pid_t __wrap_fork(void)
+{
+    if (fork_error == 0)
+        return __real_fork();
+    errno = fork_error;
+    return -1;
+}
+
+pid_t __wrap_getppid(void)
+{
+    return has_orphan ? 1 : __real_getppid();
+}
+
+static const int used[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGCHLD};
+static struct sigaction actions_before[4];
+static sigset_t mask_before;
+static int signals;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fork_error = 0;
+    has_orphan = false;
+    signals = -1;
+    sigprocmask(SIG_BLOCK, NULL, &mask_before);
+    for (size_t i = 0; i < 4; i++)
+        sigaction(used[i], NULL, &actions_before[i]);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    if (signals != -1) {
+        while (signals_next(signals) != 0) /* what is pending would arrive below */
+            continue;
+        close(signals);
+    }
+    for (size_t i = 0; i < 4; i++)
+        sigaction(used[i], &actions_before[i], NULL);
+    sigprocmask(SIG_SETMASK, &mask_before, NULL);
+    return 0;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+    return poll(&readable, 1, 0) == 1;
+}
+
+static bool is_blocked(int signal_number)
+{
+    sigset_t mask;
+
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    return sigismember(&mask, signal_number) == 1;
+}
+
+static int exit_status(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* ---- signals ---- */
+
+static void a_signal_makes_the_descriptor_readable_and_is_taken_once(void **state)
+{
+    (void)state;
+    signals = signals_open(SIGUSR1, 0);
+    assert_true(signals != -1);
+    assert_false(is_readable(signals));
+    assert_int_equal(signals_next(signals), 0);
+    raise(SIGUSR1);
+    assert_true(is_readable(signals));
+    assert_int_equal(signals_next(signals), SIGUSR1);
+    assert_false(is_readable(signals));
+    assert_int_equal(signals_next(signals), 0);
+}
+
+static void each_signal_of_the_list_is_taken_and_no_other(void **state)
+{
+    (void)state;
+    signals = signals_open(SIGUSR1, SIGTERM, 0);
+    assert_true(is_blocked(SIGUSR1));
+    assert_true(is_blocked(SIGTERM));
+    assert_false(is_blocked(SIGUSR2));
+    raise(SIGTERM);
+    raise(SIGUSR1);
+    int first = signals_next(signals), second = signals_next(signals);
+    assert_true((first == SIGTERM && second == SIGUSR1) || (first == SIGUSR1 && second == SIGTERM));
+    assert_int_equal(signals_next(signals), 0);
+}
+
+static void the_descriptor_is_non_blocking_and_close_on_exec(void **state)
+{
+    (void)state;
+    signals = signals_open(SIGUSR1, 0);
+    assert_true(fcntl(signals, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(signals, F_GETFD) & FD_CLOEXEC);
+}
+
+static void signals_blocked_before_stay_so(void **state)
+{
+    sigset_t set;
+
+    (void)state;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signals_open(SIGUSR1, 0);
+    assert_true(is_blocked(SIGUSR2));
+    assert_true(is_blocked(SIGUSR1));
+}
+
+static void a_signal_that_was_ignored_arrives(void **state)
+{
+    (void)state;
+    signal(SIGTERM, SIG_IGN);
+    signals = signals_open(SIGTERM, 0);
+    raise(SIGTERM);
+    assert_int_equal(signals_next(signals), SIGTERM);
+}
+
+static bool child_has_ended(void *argument)
+{
+    (void)argument;
+    return signals_next(signals) == SIGCHLD;
+}
+
+static void a_child_can_be_waited_for_though_sigchld_was_ignored(void **state)
+{
+    (void)state;
+    signal(SIGCHLD, SIG_IGN);
+    signals = signals_open(SIGCHLD, 0);
+    pid_t child = fork();
+    assert_true(child != -1);
+    if (child == 0)
+        _exit(7);
+    assert_true(wait_until(child_has_ended, NULL));
+    assert_int_equal(exit_status(child), 7);
+}
+
+static void at_the_limit_of_descriptors_it_fails(void **state)
+{
+    struct rlimit before, none_left;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int lowest_free = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    assert_true(lowest_free != -1);
+    close(lowest_free);
+    none_left = before;
+    none_left.rlim_cur = (rlim_t)lowest_free;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none_left), 0);
+    int refused = signals_open(SIGUSR1, 0), error = errno;
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(refused, -1);
+    assert_int_equal(error, EMFILE);
+}
+
+/* ---- children ---- */
+
+static void both_processes_go_on_and_know_which_they_are(void **state)
+{
+    pid_t self = getpid();
+
+    (void)state;
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0)
+        _exit(__real_getppid() == self ? 5 : 1);
+    assert_true(child > 0);
+    assert_int_equal(exit_status(child), 5);
+}
+
+static void nothing_is_blocked_in_the_child_whatever_the_parent_blocked(void **state)
+{
+    sigset_t all;
+
+    (void)state;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0) {
+        for (int i = 1; i < NSIG; i++)
+            if (is_blocked(i))
+                _exit(i);
+        _exit(0);
+    }
+    assert_true(is_blocked(SIGUSR1)); /* the parent's mask is as it was */
+    assert_true(is_blocked(SIGTERM));
+    assert_int_equal(exit_status(child), 0);
+}
+
+static void a_failing_fork_is_an_error(void **state)
+{
+    (void)state;
+    fork_error = EAGAIN;
+    errno = 0;
+    assert_int_equal(fork_child(), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+/* The child of a child tells that it runs, and waits for ever. Returns its pid. */
+static pid_t start_grandchild(pid_t *middle)
+{
+    int ready[2];
+    pid_t grandchild;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    *middle = fork();
+    assert_true(*middle != -1);
+    if (*middle == 0) {
+        if (fork_child() == 0) {
+            pid_t self = getpid();
+            if (write(ready[1], &self, sizeof(self)) != sizeof(self))
+                _exit(1);
+        }
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &grandchild, sizeof(grandchild)), sizeof(grandchild));
+    close(ready[0]);
+    return grandchild;
+}
+
+static bool has_ended(void *pid)
+{
+    return waitpid(*(pid_t *)pid, NULL, WNOHANG) > 0;
+}
+
+static void a_child_dies_with_its_parent_by_kill_9_too(void **state)
+{
+    const int ends[] = {SIGTERM, SIGKILL};
+
+    (void)state;
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* whose parent dies becomes a child of this test */
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+        pid_t middle, grandchild = start_grandchild(&middle);
+        kill(middle, ends[i]);
+        assert_int_equal(exit_status(middle), 128 + ends[i]);
+        bool died = wait_until(has_ended, &grandchild);
+        if (!died)
+            kill(grandchild, SIGKILL);
+        assert_true(died);
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+static void a_child_whose_parent_ended_before_it_could_ask_ends_as_well(void **state)
+{
+    (void)state;
+    has_orphan = true;
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0)
+        _exit(0); /* it should not come here */
+    has_orphan = false;
+    assert_int_equal(exit_status(child), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_signal_makes_the_descriptor_readable_and_is_taken_once),
+        TEST(each_signal_of_the_list_is_taken_and_no_other),
+        TEST(the_descriptor_is_non_blocking_and_close_on_exec),
+        TEST(signals_blocked_before_stay_so),
+        TEST(a_signal_that_was_ignored_arrives),
+        TEST(a_child_can_be_waited_for_though_sigchld_was_ignored),
+        TEST(at_the_limit_of_descriptors_it_fails),
+        TEST(both_processes_go_on_and_know_which_they_are),
+        TEST(nothing_is_blocked_in_the_child_whatever_the_parent_blocked),
+        TEST(a_failing_fork_is_an_error),
+        TEST(a_child_dies_with_its_parent_by_kill_9_too),
+        TEST(a_child_whose_parent_ended_before_it_could_ask_ends_as_well),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+#!/bin/sh
+# valgrind.sh: the suites again, with every program of the course under valgrind. Errors and leaks
+# of memory end a program with status 99, which its test sees. Of the descriptors (--track-fds) no
+# connection and no channel may be open in a process that ended by itself.
+set -eu
+cd "$(dirname "$0")/.."
+
+build=$(mkdir -p "${BUILD:-build}" && cd "${BUILD:-build}" && pwd)
+logs=$build/valgrind
+rm -rf "$logs"
+mkdir -p "$logs"
+
+# Shells and Python are not ours to check.
+TEST_WRAPPER="valgrind -q --trace-children=yes --trace-children-skip=*/python*,*/env,*/sh,*/bin/*,*-test-*"
+TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=99"
+TEST_WRAPPER="$TEST_WRAPPER --log-file=$logs/%p"
+export TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
+
+tests=
+for number in 01 04 05; do
+    tests="$tests $build/tests/servers/contract-$number $build/tests/servers/faults-$number"
+done
+for test in load chapters/02-socketpair/pingpong chapters/03-descriptor-passing/handoff \
+    chapters/03-descriptor-passing/passcost chapters/05-exec-workers/worker; do
+    case $test in
+    load) tests="$tests $build/tests/common/load" ;;
+    *) tests="$tests $build/tests/$test" ;;
+    esac
+done
+# shellcheck disable=SC2086 # a list
+prove -j4 $tests
+
+# A log has, for each descriptor that is open at the end, a line "Open ..." and the calls that
+# opened it, or "<inherited from parent>". A process that a signal ended has to be passed over.
+find "$logs" -type f | while read -r log; do
+    grep -q 'Process terminating' "$log" || awk -v log_name="$log" '
+        /Open (file|AF)/ { opened = $0 }
+        /inherited from parent/ { opened = "" }
+        opened && /(accept4|recvmsg|socketpair) \(/ { print log_name ": " opened; print "   " $0; opened = "" }
+    ' "$log"
+done >"$logs.open"
+if [ -s "$logs.open" ]; then
+    echo "valgrind: descriptors left open by processes that ended by themselves:" >&2
+    head -40 "$logs.open" >&2
+    exit 1
+fi
+echo "valgrind: $(find "$logs" -type f | wc -l) processes, no error, no leak, no connection or channel left open"
