@@ -17,6 +17,9 @@ help: ## this list
 
 build: $(programs) ## compile all programs
 
+check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
+    libfuzzer
+
 tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
@@ -31,12 +34,39 @@ compare: build ## compare fork with prefork: table and plots
 	@common/setup.sh gnuplot python3
 	@common/report/compare.py
 
-soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
-	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
-
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
+
+check: ## everything below, and the tests; a line of result for each (SOAK=, FUZZ= as below)
+	@common/setup.sh $(check_tools)
+	@tests/check.sh
+
+lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
+	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
+	@tests/lint.sh
+
+valgrind: build tests ## the suites again, with every program under valgrind
+	@common/setup.sh valgrind
+	@tests/valgrind.sh
+
+coverage: ## what the tests reach, as text and as a page
+	@common/setup.sh gcovr
+	@tests/coverage.sh
+
+model: ## check the hand-over protocol exhaustively, with spin
+	@common/setup.sh spin
+	@tests/model/check.sh $(BUILD)/model
+
+fuzz: ## fuzz read_fd, the pool and the command lines for a minute (FUZZ=seconds)
+	@common/setup.sh libfuzzer
+	@tests/fuzz/fuzz.sh $(or $(FUZZ),60) $(BUILD)
+
+mutants: build tests ## put each known fault back, and see which test finds it
+	@tests/mutants.sh
+
+soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
+	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
 
 clean: ## remove all that was made
 	rm -rf $(BUILD)
@@ -55,8 +85,4 @@ time-%: build
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
-	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
-	@tests/lint.sh
-
-.PHONY: help build tests test lint compare soak pictures clean
+.PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean

@@ -8,6 +8,8 @@ set -u
 found() {
     case $1 in
     cmocka) command -v pkg-config >/dev/null && pkg-config --exists cmocka ;;
+    libfuzzer) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=fuzzer,address -w -x c - -o /dev/null 2>/dev/null ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -20,6 +22,8 @@ package() { # TOOL MANAGER: the packages that bring the tool
     cmocka:dnf) echo libcmocka-devel pkgconf-pkg-config ;;
     cmocka:pacman) echo cmocka pkgconf ;;
     cmocka:apk) echo cmocka-dev pkgconf ;;
+    libfuzzer:apt-get) echo clang libclang-rt-dev ;;
+    libfuzzer:*) echo clang compiler-rt ;;
     prove:dnf) echo perl-Test-Harness ;;
     prove:apk) echo perl-utils ;;
     prove:*) echo perl ;;

@@ -18,7 +18,7 @@ try:
             try:
                 while received := connection.recv(65536):
                     connection.sendall(received)
-            except ConnectionError:             # its client's affair
+            except OSError:                     # its client's affair
                 pass
         channel.sendall(b"\0")
 except ConnectionError:

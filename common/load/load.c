@@ -7,6 +7,7 @@
  */
 #include "cmdline.h"
 #include "cputime.h"
+#include "listener.h"
 #include "samples.h"
 #include "stopwatch.h"
 
@@ -298,8 +299,8 @@ static void parse_target(void)
     };
 
     snprintf(service, sizeof(service), "%ld", options.port);
-    int error = getaddrinfo(options.address, service, &wanted, &target);
-    if (error != 0)
+    if (!address_valid(options.address) ||
+        getaddrinfo(options.address, service, &wanted, &target) != 0)
         errx(EXIT_USAGE, "-a %s: not an IP address (such as 127.0.0.1 or ::1)", options.address);
     if (target->ai_family == AF_INET) {
         const struct sockaddr_in *address = (const struct sockaddr_in *)target->ai_addr;
