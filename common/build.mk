@@ -66,9 +66,11 @@ $(BUILD)/tests/chapters/05-exec-workers/worker: $(fdpass)
 # The functions that a test replaces by its own (ld's --wrap), to make them fail.
 $(BUILD)/tests/common/echo: wrap = recv send
 $(BUILD)/tests/common/process: wrap = fork getppid
+$(BUILD)/tests/common/cputime: wrap = opendir reallocarray
 $(BUILD)/tests/common/samples: wrap = reallocarray
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: wrap = recvmsg sendmsg close
-$(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 select sendmsg
+$(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 select sendmsg read \
+    waitpid calloc
 
 $(suites): $(BUILD)/tests/servers/subject.o
 

@@ -34,6 +34,13 @@ __attribute__((constructor)) static void bound_the_test(void)
         cmocka_set_test_filter(getenv("TEST_ONLY"));
 }
 
+int test_patience(void)
+{
+    const char *seconds = getenv("TEST_PATIENCE");
+
+    return seconds ? atoi(seconds) : 60;
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -174,6 +181,26 @@ struct output run(const char *program, ...)
         continue;
     va_end(rest);
     return run_with(arguments);
+}
+
+void expect_error_at_limit(int limit, const char *why, const char *program, const char *argument)
+{
+    char command[64], start[64];
+    const char *name = strrchr(program, '/') + 1;
+
+    snprintf(command, sizeof(command), "ulimit -n %d; exec \"$0\" \"$@\"", limit);
+    snprintf(start, sizeof(start), "%s: ", name);
+    struct output output = run("/bin/sh", "-c", command, program, argument, NULL);
+    /* A program that counts its coverage complains behind its line: it cannot open its files. */
+    char *profiling = strstr(output.err, "\nprofiling:");
+    if (profiling)
+        profiling[1] = '\0';
+    if (output.status != 1 || strncmp(output.err, start, strlen(start)) != 0 ||
+        !strstr(output.err, why) || strchr(output.err, '\n') != output.err + strlen(output.err) - 1)
+        fail_msg("%s with %d descriptors: wanted status 1 and one line with \"%s\"; status %d, "
+                 "err \"%s\"",
+                 name, limit, why, output.status, output.err);
+    output_free(&output);
 }
 
 void output_free(struct output *output)

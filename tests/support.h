@@ -16,7 +16,9 @@
 
 #include <cmocka.h>
 
-enum { PATIENCE = 60 }; /* seconds */
+/* Seconds: 60, or what TEST_PATIENCE says. */
+#define PATIENCE test_patience()
+int test_patience(void);
 
 /* The path of a file that make has built, such as "common/load/load". Good until the eighth call.
  */
@@ -36,6 +38,12 @@ struct output {
 struct output run(const char *program, ...);
 struct output run_with(const char *const arguments[]);
 void output_free(struct output *output);
+
+/*
+ * Runs a program that may open no descriptor from `limit` up: it must end with status 1 and one
+ * line on stderr that names the program and says `why`.
+ */
+void expect_error_at_limit(int limit, const char *why, const char *program, const char *argument);
 
 /* ---- servers ---- */
 

@@ -11,6 +11,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,7 @@ int main(int argc, char **argv)
         usage(stderr, 2);
     }
 
+    signal(SIGPIPE, SIG_IGN);         /* a child that has gone is an error like any other */
     setvbuf(stdout, NULL, _IOLBF, 0); /* two processes write lines to it, in turn */
     printf("a channel of kind %s\n", kind->name);
     show_directions(kind);

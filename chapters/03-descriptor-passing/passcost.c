@@ -126,5 +126,9 @@ int main(int argc, char **argv)
     measure("one byte, there and back", byte_there_and_back, rounds);
     measure("pass a descriptor", pass_descriptor, rounds);
     measure("fork, exit and wait", fork_and_exit, rounds);
+
+    close(channel[0]); /* the child reads end-of-file */
+    if (waitpid(child, NULL, 0) == -1)
+        err(EXIT_FAILURE, "waitpid");
     return EXIT_SUCCESS;
 }

@@ -266,41 +266,34 @@ static int run(struct pool *pool)
     }
 }
 
+/* End-of-file ends the workers that are idle, SIGTERM the others, and SIGKILL who is left. */
 static void workers_end(struct pool *pool)
 {
     int64_t deadline = now_ms() + GRACE_MS;
-
-    for (int i = 0; i < pool->config->workers; i++)
-        if (pool->workers[i].state != VACANT)
-            kill(pool->workers[i].pid, SIGTERM);
 
     for (int i = 0; i < pool->config->workers; i++) {
         struct worker *worker = &pool->workers[i];
         if (worker->state == VACANT)
             continue;
-        while (waitpid(worker->pid, NULL, WNOHANG) == 0) {
+        close(worker->channel);
+        if (worker->state != IDLE)
+            kill(worker->pid, SIGTERM);
+    }
+    for (int i = 0; i < pool->config->workers; i++) {
+        struct worker *worker = &pool->workers[i];
+        while (worker->state != VACANT && waitpid(worker->pid, NULL, WNOHANG) == 0) {
             if (now_ms() >= deadline)
                 kill(worker->pid, SIGKILL);
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
-        close(worker->channel);
     }
-}
-
-/* How many channels select can watch, if what is open now stays open. */
-static int most_workers(int listener)
-{
-    int lowest_free = fcntl(listener, F_DUPFD_CLOEXEC, 0);
-
-    if (lowest_free == -1)
-        return 0;
-    close(lowest_free);
-    return FD_SETSIZE - lowest_free;
 }
 
 int pool_run(const struct pool_config *config)
 {
-    int most = most_workers(config->listener);
+    int highest = config->listener > config->stop ? config->listener : config->stop;
+    int most = FD_SETSIZE - 1 - highest; /* the channels get the numbers above */
+
     if (config->workers > most) {
         warnx("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; at most %d",
               config->workers, FD_SETSIZE, most);
@@ -316,7 +309,7 @@ int pool_run(const struct pool_config *config)
     pool->vacant = config->workers;
     pool->connection = -1;
     pool->report_at = now_ms();
-    pool->highest = config->listener > config->stop ? config->listener : config->stop;
+    pool->highest = highest;
     FD_ZERO(&pool->channels);
 
     int result = run(pool);

@@ -50,7 +50,8 @@ struct pool_config {
  *   - no worker reports for ten seconds at the beginning
  *   - so many workers need descriptors from FD_SETSIZE up, which select(2) cannot watch
  *
- * At the end workers get SIGTERM, and SIGKILL after half a second; what they serve is lost.
+ * At the end idle workers read end-of-file, the others get SIGTERM, and after half a second
+ * SIGKILL; what they serve is lost.
  */
 int pool_run(const struct pool_config *config);
 

@@ -5,6 +5,7 @@
 #include "cputime.h"
 #include "process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,6 +16,25 @@
 #include <unistd.h>
 
 enum { BURN_MS = 100 };
+
+static bool no_directory, out_of_memory;
+
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+void *__real_reallocarray(void *memory, size_t count, size_t size);
+void *__wrap_reallocarray(void *memory, size_t count, size_t size);
+
+DIR *__wrap_opendir(const char *path)
+{
+    errno = EMFILE;
+    return no_directory ? NULL : __real_opendir(path);
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t size)
+{
+    errno = ENOMEM;
+    return out_of_memory ? NULL : __real_reallocarray(memory, count, size);
+}
 
 static int64_t own_ns(void)
 {
@@ -260,6 +280,26 @@ static void measuring_leaves_nothing_open(void **state)
     assert_int_equal(descriptors_of(getpid()), before);
 }
 
+static void what_cannot_be_read_is_an_error_and_leaves_nothing_open(void **state)
+{
+    int64_t ns;
+    int before = descriptors_of(getpid());
+
+    (void)state;
+    no_directory = true;
+    int result = cputime_tree(getpid(), &ns), error = errno;
+    no_directory = false;
+    assert_int_equal(result, -1);
+    assert_int_equal(error, EMFILE);
+
+    out_of_memory = true;
+    result = cputime_tree(getpid(), &ns), error = errno;
+    out_of_memory = false;
+    assert_int_equal(result, -1);
+    assert_int_equal(error, ENOMEM);
+    assert_int_equal(descriptors_of(getpid()), before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +316,7 @@ int main(void)
         TEST(a_name_that_looks_like_the_fields_behind_it_is_no_trap),
         TEST(a_process_that_is_not_there_is_an_error),
         TEST(measuring_leaves_nothing_open),
+        TEST(what_cannot_be_read_is_an_error_and_leaves_nothing_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -686,6 +686,15 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
     }
 }
 
+static void a_full_disk_is_an_error(void **state)
+{
+    (void)state;
+    start(serve_well);
+    output = run(built("common/load/load"), "-p", port, "-n", "5", "-l", "/dev/full", NULL);
+    assert_int_equal(output.status, 1);
+    assert_string_equal(output.err, "load: /dev/full: No space left on device\n");
+}
+
 static void an_address_that_is_none_is_a_usage_error(void **state)
 {
     const char *const wrong[] = {"localhost", "256.0.0.1", ""};
@@ -698,6 +707,44 @@ static void an_address_that_is_none_is_a_usage_error(void **state)
         assert_non_null(strstr(output.err, "not an IP address"));
         output_free(&output);
     }
+}
+
+/* Runs load with a terminal as its stderr; gives what it writes there. */
+static void load_on_a_terminal(char *written, size_t size)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY), status;
+    size_t length = 0;
+    ssize_t n;
+
+    assert_true(terminal != -1 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0) {
+        int other_side = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+        if (dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) == -1 ||
+            dup2(other_side, STDERR_FILENO) == -1)
+            _exit(126);
+        execl(built("common/load/load"), "load", "-p", port, "-n", "50", NULL);
+        _exit(127);
+    }
+    /* When the child has closed its side, reading fails with EIO. */
+    while (length < size - 1 && (n = read(terminal, written + length, size - 1 - length)) > 0)
+        length += (size_t)n;
+    written[length] = '\0';
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(terminal);
+}
+
+static void progress_is_shown_on_a_terminal_and_taken_away_at_the_end(void **state)
+{
+    static char written[65536];
+
+    (void)state;
+    start(serve_well);
+    load_on_a_terminal(written, sizeof(written));
+    assert_non_null(strstr(written, "connections, 0 lost"));
+    assert_string_equal(written + strlen(written) - 4, "\r\033[K");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -733,7 +780,9 @@ int main(void)
         TEST(more_clients_than_the_hard_limit_are_an_error),
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
+        TEST(a_full_disk_is_an_error),
         TEST(an_address_that_is_none_is_a_usage_error),
+        TEST(progress_is_shown_on_a_terminal_and_taken_away_at_the_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -384,6 +384,13 @@ static void says_that_it_cannot_write_its_line(void **state)
     expect_error(output, "stdout: No space left on device");
 }
 
+static void says_that_it_can_open_no_descriptors(void **state)
+{
+    (void)state;
+    /* One is not enough: the loader needs it for the C library, and then signalfd has it. */
+    expect_error_at_limit(4, "Too many open files", built(subject->program), "-p0");
+}
+
 static void refuses_more_workers_than_select_can_watch(void **state)
 {
     (void)state;
@@ -529,6 +536,7 @@ static void ends_by_sigint_while_clients_hold_every_worker(void **state)
     cmocka_unit_test(says_that_the_port_is_taken), \
     cmocka_unit_test(says_that_the_address_is_not_its_own), \
     cmocka_unit_test(says_that_it_cannot_write_its_line), \
+    cmocka_unit_test(says_that_it_can_open_no_descriptors), \
     cmocka_unit_test(starts_from_any_directory), \
     cmocka_unit_test(starts_with_standard_descriptors_closed), \
     cmocka_unit_test(restarts_at_once_on_the_same_port), \

@@ -2,8 +2,11 @@
  * end-of-file. */
 #include "support.h"
 
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct output output;
 
@@ -144,7 +147,46 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
     }
 }
 
+static bool has_said_what_the_child_does(void *running)
+{
+    char *said = server_errors(running);
+    bool found = strstr(said, "end-of-file\n") != NULL;
+
+    free(said);
+    return found && children_of(((struct server *)running)->pid, NULL, 0) == 1;
+}
+
+static void a_child_that_is_killed_is_noticed(void **state)
+{
+    const char *const command[] = {"/bin/sh", "-c", "exec \"$0\" -n 100000000 >&2",
+                                   built("chapters/02-socketpair/pingpong"), NULL};
+    struct server running = server_spawn(command);
+    pid_t child;
+
+    (void)state;
+    /* Then there is the one child of the rounds that are timed. */
+    assert_true(wait_until(has_said_what_the_child_does, &running));
+    assert_int_equal(children_of(running.pid, &child, 1), 1);
+    kill(child, SIGKILL);
+    int errors = dup(running.errors);
+    assert_int_equal(server_wait(&running), 1);
+    running.errors = errors;
+    char *said = server_errors(&running);
+    assert_non_null(strstr(said, "pingpong: the child has gone\n"));
+    free(said);
+    close(errors);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
+
+static void a_program_that_can_open_nothing_says_so(void **state)
+{
+    (void)state;
+    expect_error_at_limit(4, "socketpair: Too many open files",
+                          built("chapters/02-socketpair/pingpong"), "-tstream");
+    expect_error_at_limit(5, "pipe: Too many open files", built("chapters/02-socketpair/pingpong"),
+                          "-tpipe");
+}
 
 int main(void)
 {
@@ -157,6 +199,8 @@ int main(void)
         TEST(one_round_is_timed),
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
+        TEST(a_program_that_can_open_nothing_says_so),
+        TEST(a_child_that_is_killed_is_noticed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,15 @@ static void two_files_are_answered_with_the_usage(void **state)
     assert_string_equal(output.err, "usage: handoff [FILE]\n");
 }
 
+static void a_process_that_can_open_too_little_says_so(void **state)
+{
+    const char *handoff = built("chapters/03-descriptor-passing/handoff");
+
+    (void)state;
+    expect_error_at_limit(4, "socketpair: Too many open files", handoff, NULL);
+    expect_error_at_limit(5, "connection: Too many open files", handoff, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -167,6 +176,7 @@ int main(void)
         TEST(a_directory_is_an_error),
         TEST(an_option_is_answered_with_the_usage),
         TEST(two_files_are_answered_with_the_usage),
+        TEST(a_process_that_can_open_too_little_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,13 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
     }
 }
 
+static void a_process_that_can_open_nothing_says_so(void **state)
+{
+    (void)state;
+    expect_error_at_limit(4, "cannot start: Too many open files",
+                          built("chapters/03-descriptor-passing/passcost"), NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -97,6 +104,7 @@ int main(void)
         TEST(one_round_is_enough),
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
+        TEST(a_process_that_can_open_nothing_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

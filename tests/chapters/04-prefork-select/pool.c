@@ -31,8 +31,9 @@ struct fault {
     int from, to, error, calls;
 };
 
-static struct fault fork_fault, socketpair_fault, accept_fault, select_fault, sendmsg_fault;
-static bool high_descriptors;
+static struct fault fork_fault, socketpair_fault, accept_fault, select_fault, sendmsg_fault,
+    read_fault, waitpid_fault, calloc_fault;
+static bool high_descriptors, stop_when_sendmsg_fails;
 
 static bool fails(struct fault *fault)
 {
@@ -82,14 +83,42 @@ int __wrap_select(int count, fd_set *read, fd_set *write, fd_set *except, struct
     return fails(&select_fault) ? -1 : __real_select(count, read, write, except, timeout);
 }
 
+static int listener, stop[2], port, descriptors_before;
+
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    return fails(&sendmsg_fault) ? -1 : __real_sendmsg(fd, message, flags);
+    if (!fails(&sendmsg_fault))
+        return __real_sendmsg(fd, message, flags);
+    if (stop_when_sendmsg_fails && write(stop[1], "!", 1) != 1)
+        return -1;
+    errno = sendmsg_fault.error;
+    return -1;
+}
+
+ssize_t __real_read(int fd, void *bytes, size_t length);
+ssize_t __wrap_read(int fd, void *bytes, size_t length);
+pid_t __real_waitpid(pid_t pid, int *status, int options);
+pid_t __wrap_waitpid(pid_t pid, int *status, int options);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+ssize_t __wrap_read(int fd, void *bytes, size_t length)
+{
+    return fails(&read_fault) ? -1 : __real_read(fd, bytes, length);
+}
+
+pid_t __wrap_waitpid(pid_t pid, int *status, int options)
+{
+    return fails(&waitpid_fault) ? -1 : __real_waitpid(pid, status, options);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails(&calloc_fault) ? NULL : __real_calloc(count, size);
 }
 
 /* ---- a pool with a client ---- */
 
-static int listener, stop[2], port, descriptors_before;
 static pid_t client;
 static int *shared_lives; /* how many workers have begun, in memory that all of them share */
 
@@ -135,8 +164,9 @@ static int set_up(void **state)
     char name[SOCKET_NAME_MAX];
 
     (void)state;
-    fork_fault = socketpair_fault = accept_fault = select_fault = sendmsg_fault = (struct fault){0};
-    high_descriptors = false;
+    fork_fault = socketpair_fault = accept_fault = select_fault = sendmsg_fault = read_fault =
+        waitpid_fault = calloc_fault = (struct fault){0};
+    high_descriptors = stop_when_sendmsg_fails = false;
     shared_lives =
         mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     listener = listener_open("127.0.0.1", 0);
@@ -288,6 +318,36 @@ static void a_select_that_fails_ends_the_pool(void **state)
     expect_failure(work, "select: Bad file descriptor");
 }
 
+static void an_interrupted_read_is_no_error(void **state)
+{
+    (void)state;
+    read_fault = (struct fault){1, 3, EINTR, 0};
+    expect_all_served(work);
+    tear_down(state);
+    set_up(state);
+    read_fault = (struct fault){2, 4, EAGAIN, 0};
+    expect_all_served(work);
+}
+
+static void a_pool_without_memory_says_so(void **state)
+{
+    (void)state;
+    calloc_fault = (struct fault){1, 1, ENOMEM, 0};
+    expect_failure(work, "pool: Cannot allocate memory");
+}
+
+static void a_connection_that_waits_when_the_pool_ends_is_closed(void **state)
+{
+    char said[512];
+
+    (void)state;
+    sendmsg_fault = (struct fault){1, 1000000, ENOBUFS, 0};
+    stop_when_sendmsg_fails = true;
+    assert_int_equal(run_pool(work, said), 0); /* and run_pool counts descriptors */
+    kill(client, SIGKILL);
+    served_by_pool();
+}
+
 static void a_first_worker_that_cannot_be_forked_ends_the_pool(void **state)
 {
     (void)state;
@@ -393,6 +453,7 @@ static void a_worker_that_breaks_the_protocol_while_busy_loses_its_connection(vo
     char said[512];
 
     (void)state;
+    waitpid_fault = (struct fault){1, 2, EINTR, 0};
     assert_int_equal(run_pool(talk_when_busy, said), 0);
     assert_int_equal(served_by_pool(), 3);
 }
@@ -518,6 +579,9 @@ int main(void)
         TEST(a_connection_waits_when_every_worker_has_just_died),
         TEST(an_interrupted_select_is_no_error),
         TEST(a_select_that_fails_ends_the_pool),
+        TEST(an_interrupted_read_is_no_error),
+        TEST(a_pool_without_memory_says_so),
+        TEST(a_connection_that_waits_when_the_pool_ends_is_closed),
         TEST(a_first_worker_that_cannot_be_forked_ends_the_pool),
         TEST(a_first_channel_that_cannot_be_opened_ends_the_pool),
         TEST(a_channel_that_select_cannot_watch_ends_the_pool),
