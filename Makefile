@@ -10,7 +10,8 @@ include common/build.mk
 
 chapters := $(notdir $(wildcard chapters/[0-9]*))
 numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
-prove    := CMOCKA_MESSAGE_OUTPUT=TAP prove -j4
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
+    echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 help: ## this list
 	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
@@ -23,7 +24,7 @@ check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppche
 tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
-	@$(prove) $(unit_tests) $(server_tests)
+	@$(call prove,$(unit_tests) $(server_tests))
 
 chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
@@ -79,7 +80,7 @@ build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
 	@$(if $(filter $*,$(numbers)),:,echo "make: there is no chapter $*; there are: $(numbers)" >&2; exit 2)
 
 test-%: build $$(call of,$(unit_tests) $(server_tests))
-	@$(prove) $(call of,$(unit_tests) $(server_tests))
+	@$(call prove,$(call of,$(unit_tests) $(server_tests)))
 
 time-%: build
 	@common/setup.sh gnuplot python3

@@ -125,8 +125,8 @@ def compare(name, servers, clients, rounds, seconds):
     rows, latencies = measure(name, servers, clients, rounds, seconds)
     ranges = write_results(name, rows, latencies, servers, clients)
     pictures = draw(name, servers, clients, ranges)
-    print(pictures["percentiles"])
-    print(pictures["cpu"])
+    for picture in pictures.values():
+        print(picture)
     lost = print_table(rows, servers, clients)
     print(f"\nall runs:  {bench.RESULTS / name}.tsv")
     for plot in pictures:

@@ -1,0 +1,224 @@
+/*
+ * Test of common/setup.sh, with a PATH of its own: a folder that holds the shell, and the package
+ * manager that the test puts there. That one writes down how it was called, and "installs" tools by
+ * putting them into the folder.
+ */
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64];
+static struct output output;
+
+/* Puts a program into the folder. */
+static void put(const char *name, const char *script)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fprintf(file, "#!/bin/sh\n%s\n", script);
+    fclose(file);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* A package manager that installs the tools `snorf` and `gnuplot`, whatever it is asked for. */
+static void put_manager(const char *name)
+{
+    char script[512];
+
+    snprintf(
+        script, sizeof(script),
+        "echo \"%s $*\" >>%s/called\n"
+        "case \"$*\" in *install*|*-S*|*add*)\n"
+        "for tool in snorf gnuplot; do echo '#!/bin/sh' >%s/$tool; /bin/chmod 755 %s/$tool; done\n"
+        "esac",
+        name, folder, folder, folder);
+    put(name, script);
+}
+
+/* What the package managers were called with, one call a line. */
+static void expect_calls(const char *expected)
+{
+    char path[128], calls[1024] = "";
+
+    snprintf(path, sizeof(path), "%s/called", folder);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        calls[fread(calls, 1, sizeof(calls) - 1, file)] = '\0';
+        fclose(file);
+    }
+    assert_string_equal(calls, expected);
+}
+
+static void run_setup(const char *environment, const char *tool)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "PATH=%s", folder);
+    output = run("/usr/bin/env", "-i", path, environment, source("common/setup.sh"), tool, NULL);
+}
+
+static void expect_one_line(const char *text)
+{
+    assert_int_equal(output.status, 1);
+    if (!strstr(output.err, text) ||
+        strchr(output.err, '\n') != output.err + strlen(output.err) - 1)
+        fail_msg("wanted one line with \"%s\", got \"%s\"", text, output.err);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/setup-test-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    put("sh", "exec /bin/sh \"$@\"");
+    put("id", "echo 0");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    output_free(&output);
+    output = run("/bin/rm", "-r", folder, NULL);
+    output_free(&output);
+    return 0;
+}
+
+static void what_is_there_is_not_installed(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("snorf", "");
+    run_setup("X=", "snorf");
+    assert_int_equal(output.status, 0);
+    assert_string_equal(output.out, "");
+    assert_string_equal(output.err, "");
+    expect_calls("");
+}
+
+static void what_is_missing_is_installed_and_the_command_is_printed(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put_manager("apk"); /* apt-get comes first */
+    run_setup("X=", "snorf");
+    assert_int_equal(output.status, 0);
+    assert_non_null(strstr(output.out, "setup: missing: snorf; running: apt-get update && "));
+    expect_calls("apt-get update\napt-get install -y --no-install-recommends snorf\n");
+}
+
+static void each_package_manager_is_called_in_its_own_words(void **state)
+{
+    static const struct {
+        const char *name, *calls;
+    } managers[] = {
+        {"apt-get", "apt-get update\napt-get install -y --no-install-recommends gnuplot-nox\n"},
+        {"dnf", "dnf install -y gnuplot-minimal\n"},
+        {"pacman", "pacman -Sy --noconfirm --needed gnuplot\n"},
+        {"apk", "apk add gnuplot\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(managers) / sizeof(*managers); i++) {
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        put_manager(managers[i].name);
+        run_setup("X=", "gnuplot");
+        assert_int_equal(output.status, 0);
+        expect_calls(managers[i].calls);
+    }
+}
+
+static void asked_to_ask_it_prints_the_command_and_stops(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    run_setup("DEPS=ask", "snorf");
+    expect_one_line("run this and try again: apt-get update && ");
+    expect_calls("");
+}
+
+static void without_root_and_sudo_it_prints_the_command_and_stops(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    run_setup("X=", "snorf");
+    expect_one_line("run this as root and try again: apt-get update && ");
+    expect_calls("");
+}
+
+static void with_sudo_it_runs_through_sudo(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    put("sudo", "[ \"$1\" = -n ] && exit 0\nexec \"$@\"");
+    run_setup("X=", "snorf");
+    assert_int_equal(output.status, 0);
+    assert_non_null(strstr(output.out, "running: sudo sh -c 'apt-get update && "));
+    expect_calls("apt-get update\napt-get install -y --no-install-recommends snorf\n");
+}
+
+static void a_sudo_that_would_have_to_ask_is_not_called_without_a_terminal(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    put("sudo", "exit 1");
+    run_setup("X=", "snorf");
+    expect_one_line("run this as root and try again: apt-get update && ");
+    expect_calls("");
+}
+
+static void without_a_package_manager_it_names_what_is_missing(void **state)
+{
+    (void)state;
+    run_setup("X=", "snorf");
+    expect_one_line("setup: missing: snorf; no package manager that I know");
+}
+
+static void a_failing_package_manager_is_one_clear_line(void **state)
+{
+    (void)state;
+    put("apt-get", "exit 100");
+    run_setup("X=", "snorf");
+    expect_one_line("setup: this failed: apt-get update && ");
+}
+
+static void a_tool_that_is_still_missing_is_one_clear_line(void **state)
+{
+    (void)state;
+    put("apt-get", "");
+    run_setup("X=", "snorf");
+    expect_one_line("setup: snorf is still missing after: apt-get update && ");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(what_is_there_is_not_installed),
+        TEST(what_is_missing_is_installed_and_the_command_is_printed),
+        TEST(each_package_manager_is_called_in_its_own_words),
+        TEST(asked_to_ask_it_prints_the_command_and_stops),
+        TEST(without_root_and_sudo_it_prints_the_command_and_stops),
+        TEST(with_sudo_it_runs_through_sudo),
+        TEST(a_sudo_that_would_have_to_ask_is_not_called_without_a_terminal),
+        TEST(without_a_package_manager_it_names_what_is_missing),
+        TEST(a_failing_package_manager_is_one_clear_line),
+        TEST(a_tool_that_is_still_missing_is_one_clear_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
