@@ -39,7 +39,7 @@ pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
 
-check: ## everything below, and the tests; a line of result for each (SOAK=, FUZZ= as below)
+check: ## the tests, and all from lint to soak; a line of result for each (under 20 minutes)
 	@common/setup.sh $(check_tools)
 	@tests/check.sh
 
@@ -76,13 +76,16 @@ clean: ## remove all that was made
 
 of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*%,$(1))
 
-build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
-	@$(if $(filter $*,$(numbers)),:,echo "make: there is no chapter $*; there are: $(numbers)" >&2; exit 2)
+there_is = $(if $(filter $*,$(numbers)),:, \
+    echo "make: there is no chapter \"$*\"; say one of: $(numbers)" >&2; exit 2)
 
-test-%: build $$(call of,$(unit_tests) $(server_tests))
+build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
+	@$(there_is)
+
+test-%: build-% $$(call of,$(unit_tests) $(server_tests)) ## test chapter NN alone
 	@$(call prove,$(call of,$(unit_tests) $(server_tests)))
 
-time-%: build
+time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 

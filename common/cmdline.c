@@ -32,7 +32,9 @@ static void print_usage(FILE *out, bool has_program)
           "  -v          log each hand-over on stderr\n",
           out);
     if (has_program)
-        fputs("  -w PROGRAM  run this program as worker (worker, next to this program)\n", out);
+        fputs("  -w PROGRAM  run this file as worker; PATH is not searched\n"
+              "              (\"worker\", in the folder of this program)\n",
+              out);
     fputs("  -h          print this\n"
           "  WORKERS     serve at most this many connections at once (8)\n",
           out);
@@ -56,6 +58,7 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
     int option;
 
     hold_standard_descriptors();
+    argv[0] = program_invocation_short_name; /* by which getopt's messages begin, too */
 
     while ((option = getopt(argc, argv, has_program ? "a:p:vw:h" : "a:p:vh")) != -1) {
         switch (option) {

@@ -21,7 +21,7 @@ int signals_open(int signal_number, ...)
     }
     va_end(rest);
 
-    sigprocmask(SIG_BLOCK, &set, NULL); /* fails only when its first argument is none of three */
+    sigprocmask(SIG_BLOCK, &set, NULL); /* cannot fail with SIG_BLOCK */
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 

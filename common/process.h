@@ -20,7 +20,8 @@ int signals_next(int signals);
 /*
  * fork(2), with two differences in the child: no signal is blocked, whatever the parent blocked,
  * and the kernel ends it when its parent ends, by kill -9 too (PR_SET_PDEATHSIG in prctl(2);
- * this survives execve(2), and the "parent" is the thread that forked).
+ * the "parent" is the thread that forked; this survives execve(2), but not that of a set-user-ID or
+ * set-group-ID program, nor a change of effective user or group).
  *
  * Returns the child's process id in the parent, 0 in the child, -1 with errno when fork failed.
  */

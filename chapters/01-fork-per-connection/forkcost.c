@@ -4,7 +4,7 @@
  * What fork costs a process that uses much memory. fork copies no page, but it copies the tables
  * that say where the pages are: one entry for each 4 KiB, or for each 2 MiB where the kernel gave
  * huge pages. Prints a line for each size up to MIB: MiB touched, kind of page, and µs for fork,
- * exit and wait (the median of many).
+ * exit and wait (the median of up to 200, of a few for the largest).
  */
 #include "cmdline.h"
 #include "samples.h"

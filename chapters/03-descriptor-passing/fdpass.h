@@ -37,7 +37,7 @@ int write_fd(int channel, const void *data, size_t len, int fd);
  * came, which includes end-of-file and every error: then nothing is left open.
  *   EINVAL    `len` is 0
  *   EMFILE    a descriptor was sent, but this process is at its limit (RLIMIT_NOFILE) and the
- *             kernel has dropped it; the bytes are lost too
+ *             kernel has dropped it (or a security module has); the bytes are lost too
  *   EPROTO    something came that nobody asked for: a second descriptor, or another control
  *             message. All of it has been closed or dropped
  *   EMSGSIZE  the datagram was longer than `len` (SOCK_DGRAM, SOCK_SEQPACKET)

@@ -1,7 +1,7 @@
 /*
  * Chapter 5: the pool of chapter 4, with workers that are another program.
  *
- * A worker finds its channel on descriptor 0, and inherits nothing else of the master's.
+ * A worker finds its channel on descriptor 0; of what the master opened it inherits nothing else.
  */
 #include "cmdline.h"
 #include "listener.h"
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
     if (!cmdline.program)
         cmdline.program = own_worker();
     if (access(cmdline.program, X_OK) == -1)
-        err(EXIT_FAILURE, "worker %s", cmdline.program);
+        err(EXIT_FAILURE, "cannot run worker %s", cmdline.program);
     int stop = signals_open(SIGTERM, SIGINT, 0);
     if (stop == -1)
         err(EXIT_FAILURE, "signalfd");

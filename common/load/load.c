@@ -240,6 +240,12 @@ static bool may_start(int64_t now)
     return started < options.connections && now < deadline;
 }
 
+/* True when every client has tried, and all that has happened is that they were refused. */
+static bool nobody_listens(void)
+{
+    return finished >= options.clients && outcomes[REFUSED] == finished;
+}
+
 static void end_overdue(struct client *clients, int64_t now)
 {
     for (long i = 0; i < options.clients; i++)
@@ -270,7 +276,7 @@ static double run(void)
         for (long i = 0; i < options.clients && started - finished < options.clients; i++)
             if (clients[i].fd == -1 && may_start(now))
                 start(&clients[i]);
-        if (started == finished && !may_start(now))
+        if (started == finished && (!may_start(now) || nobody_listens()))
             break;
 
         int count = epoll_wait(epoll, events, sizeof(events) / sizeof(*events), TICK_MS);
@@ -386,6 +392,10 @@ static void print_report(double seconds, double server_us, double load_us)
            options.bytes, options.bytes == 1 ? "" : "s");
     for (int i = 0; i < OUTCOMES; i++)
         printf("%s%ld %s", i == 0 ? "  " : ", ", outcomes[i], outcome_names[i]);
+    if (outcomes[OK] == 0) {
+        putchar('\n');
+        return;
+    }
     printf("\n  latency in µs: p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f\n",
            percentile_us(0), percentile_us(1), percentile_us(2), percentile_us(3),
            percentile_us(4));
@@ -448,6 +458,7 @@ static void parse_arguments(int argc, char **argv)
 
     if (getrandom(&options.seed, sizeof(options.seed), 0) == -1)
         err(EXIT_LOST, "getrandom");
+    argv[0] = program_invocation_short_name; /* by which getopt's messages begin */
     while ((option = getopt(argc, argv, "a:p:c:n:d:b:m:t:s:P:l:Th")) != -1) {
         switch (option) {
         case 'a':
@@ -514,6 +525,8 @@ int main(int argc, char **argv)
     double load_us = (own_cpu_us() - load_before) / (double)finished;
     double server_us = (double)(server_cpu() - server_before) / 1e3 / (double)finished;
 
+    if (nobody_listens())
+        warnx("nobody listens on %s port %ld: start a server first", options.address, options.port);
     samples_sort(&samples);
     if (options.latencies)
         write_latencies(options.latencies);

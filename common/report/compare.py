@@ -42,11 +42,11 @@ def ratios(rows, server, base, clients, column):
     return [a / b for a, b in zip(values(rows, server, clients, column), values(rows, base, clients, column))]
 
 
-def print_table(rows, servers, clients):
+def print_table(name, rows, servers, clients):
     width = 21
 
     def line(title, cells):
-        print(f"{title:<24}" + "".join(f"{cell:>{width}}" for cell in cells))
+        print(f"{title:<28}" + "".join(f"{cell:>{width}}" for cell in cells))
 
     def section(title, column, compare):
         print()
@@ -55,7 +55,7 @@ def print_table(rows, servers, clients):
             line("  " + bench.NAMES[server], [bench.spread(values(rows, server, n, column)) for n in clients])
         if compare:
             for server in servers[1:]:
-                line(f"  {server} / {servers[0]}",
+                line(f"  {server} / {servers[0]}, by round",
                      [bench.spread(ratios(rows, server, servers[0], n, column), "{:.2f}") for n in clients])
 
     line("median (range)", [f"{n} client{'s' * (n > 1)}" for n in clients])
@@ -68,12 +68,12 @@ def print_table(rows, servers, clients):
     lost = {server: sum(row["connections"] - row["ok"] for row in rows if row["server"] == server)
             for server in servers}
     total = sum(row["connections"] for row in rows)
-    print(f"lost of {total:.0f} connections: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
+    print(f"of {total:.0f} connections lost: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
     noisy = [(s, n) for s in servers[1:] for n in clients
              if (r := ratios(rows, s, servers[0], n, "server_us")) and max(r) > 1.4 * min(r)]
     if noisy:
         print("The machine was noisy: CPU ratios differ by more than 40 % between rounds at "
-              + ", ".join(f"chapter {s} with {n} clients" for s, n in noisy) + ". Try again: make compare")
+              + ", ".join(f"chapter {s} with {n} client{'s' * (n > 1)}" for s, n in noisy) + f". Try again: make {name}")
     return sum(lost.values())
 
 
@@ -127,7 +127,7 @@ def compare(name, servers, clients, rounds, seconds):
     pictures = draw(name, servers, clients, ranges)
     for picture in pictures.values():
         print(picture)
-    lost = print_table(rows, servers, clients)
+    lost = print_table(name, rows, servers, clients)
     print(f"\nall runs:  {bench.RESULTS / name}.tsv")
     for plot in pictures:
         print(f"picture:   {bench.RESULTS / name}-{plot}.svg (and .png)")

@@ -21,10 +21,12 @@
 enum { BYTES = 64 }; /* load's default length of a message */
 
 /* What the server has seen, in memory that it shares with the test. */
-static struct seen {
+struct seen {
     long connections, bytes;
     char first[BYTES]; /* the first message of the last connection */
-} * seen;
+};
+
+static struct seen *seen;
 
 static pid_t server;
 static char address[64] = "127.0.0.1", port[16];
@@ -307,7 +309,7 @@ static void a_good_server_loses_nothing(void **state)
     assert_int_equal(count("messages"), 1);
 }
 
-static void a_closed_port_refuses(void **state)
+static void a_port_where_nobody_listens_is_tried_once_by_each_client(void **state)
 {
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
@@ -316,9 +318,11 @@ static void a_closed_port_refuses(void **state)
     int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(bound, (struct sockaddr *)&any, sizeof(any)), 0);
     learn_port(bound);
-    load("-T", "-n", "20", NULL);
+    load("-T", "-n", "20", "-c", "3", NULL);
     close(bound);
-    expect_outcomes((struct outcomes){.refused = 20});
+    assert_non_null(strstr(output.err, "load: nobody listens on 127.0.0.1 port "));
+    output.err[0] = '\0';
+    expect_outcomes((struct outcomes){.refused = 3});
 }
 
 static void a_reset_is_counted(void **state)
@@ -710,13 +714,13 @@ static void an_address_that_is_none_is_a_usage_error(void **state)
 }
 
 /* Runs load with a terminal as its stderr; gives what it writes there. */
-static void load_on_a_terminal(char *written, size_t size)
+static void load_on_a_terminal(int terminal, char *written, size_t size)
 {
-    int terminal = posix_openpt(O_RDWR | O_NOCTTY), status;
+    int status;
     size_t length = 0;
     ssize_t n;
 
-    assert_true(terminal != -1 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    assert_true(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
     pid_t child = fork_child();
     assert_true(child != -1);
     if (child == 0) {
@@ -741,8 +745,13 @@ static void progress_is_shown_on_a_terminal_and_taken_away_at_the_end(void **sta
     static char written[65536];
 
     (void)state;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    if (terminal == -1) {
+        print_message("# this machine has no pseudo-terminals: is /dev/pts mounted?\n");
+        return;
+    }
     start(serve_well);
-    load_on_a_terminal(written, sizeof(written));
+    load_on_a_terminal(terminal, written, sizeof(written));
     assert_non_null(strstr(written, "connections, 0 lost"));
     assert_string_equal(written + strlen(written) - 4, "\r\033[K");
 }
@@ -753,7 +762,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_good_server_loses_nothing),
-        TEST(a_closed_port_refuses),
+        TEST(a_port_where_nobody_listens_is_tried_once_by_each_client),
         TEST(a_reset_is_counted),
         TEST(a_reset_behind_the_first_bytes_is_counted),
         TEST(an_end_of_file_instead_of_an_answer_is_cut_short),

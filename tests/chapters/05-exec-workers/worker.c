@@ -319,14 +319,12 @@ static void a_descriptor_0_that_is_an_internet_socket_is_an_error(void **state)
     expect_end(1, language->no_channel);
 }
 
-#define TEST(name, language)                                                                       \
-    {                                                                                              \
-#name "_in_" #language, name, set_up, tear_down, (void *)&language                         \
-    }
-#define TEST_BY_HAND(name, language)                                                               \
-    {                                                                                              \
-#name "_in_" #language, name, set_up_language, tear_down, (void *)&language                \
-    }
+// clang-format off
+#define TEST(name, language) \
+    {#name "_in_" #language, name, set_up, tear_down, (void *)&language}
+#define TEST_BY_HAND(name, language) \
+    {#name "_in_" #language, name, set_up_language, tear_down, (void *)&language}
+// clang-format on
 
 int main(void)
 {
