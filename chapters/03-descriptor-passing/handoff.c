@@ -75,9 +75,9 @@ static int open_file(const char *path)
         return fd;
     }
     FILE *file = tmpfile(); /* it has no name any more: nobody else could open it */
-    if (!file || fputs("the giver's part and the taker's\n", file) == EOF || fflush(file) == EOF)
+    if (!file || fputs("the giver's part and the taker's\n", file) == EOF ||
+        fseek(file, 0, SEEK_SET) == -1)
         err(EXIT_FAILURE, "temporary file");
-    rewind(file);
     return fileno(file);
 }
 
