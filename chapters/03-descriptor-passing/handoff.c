@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,17 +69,15 @@ static void give(int channel, const char *what, int fd)
 
 static int open_file(const char *path)
 {
-    if (path) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd == -1)
-            err(EXIT_FAILURE, "%s", path);
-        return fd;
-    }
-    FILE *file = tmpfile(); /* it has no name any more: nobody else could open it */
-    if (!file || fputs("the giver's part and the taker's\n", file) == EOF ||
-        fseek(file, 0, SEEK_SET) == -1)
-        err(EXIT_FAILURE, "temporary file");
-    return fileno(file);
+    static const char text[] = "the giver's part and the taker's\n";
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : memfd_create("nameless", MFD_CLOEXEC);
+
+    if (fd == -1)
+        err(EXIT_FAILURE, "%s", path ? path : "memfd_create");
+    /* The file of our own has no name in any folder: nobody else could open it. */
+    if (!path && (write(fd, text, strlen(text)) == -1 || lseek(fd, 0, SEEK_SET) == -1))
+        err(EXIT_FAILURE, "memfd");
+    return fd;
 }
 
 /* Returns one end of a TCP connection of this process with itself, that has bytes to read. */
