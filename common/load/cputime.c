@@ -28,10 +28,10 @@ static bool read_process(pid_t pid, struct process *process)
     FILE *file = fopen(path, "re");
     if (!file)
         return false;
-    char *got = fgets(line, sizeof(line), file);
+    const char *got = fgets(line, sizeof(line), file);
     fclose(file);
     /* The second field is the name in parentheses, and may hold any character: start behind it. */
-    char *behind_name = got ? strrchr(line, ')') : NULL;
+    const char *behind_name = got ? strrchr(line, ')') : NULL;
     if (!behind_name ||
         sscanf(behind_name, ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &parent,
                &utime, &stime, &cutime, &cstime) != 5)
@@ -58,7 +58,7 @@ static ssize_t read_all(struct process **processes)
     *processes = NULL;
     if (!proc)
         return -1;
-    for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
+    for (const struct dirent *entry; (entry = readdir(proc)) != NULL;) {
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         if (count == room) {
