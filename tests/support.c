@@ -32,6 +32,7 @@ __attribute__((constructor)) static void bound_the_test(void)
     alarm(seconds ? (unsigned)atoi(seconds) : 300);
     if (getenv("TEST_ONLY"))
         cmocka_set_test_filter(getenv("TEST_ONLY"));
+    signal(SIGPIPE, SIG_DFL); /* if it was ignored before, no test would see it */
 }
 
 int test_patience(void)

@@ -193,6 +193,20 @@ static void a_port_of_closed_connections_can_be_taken_again(void **state)
     assert_int_equal(port_of(listener), port);
 }
 
+/* The same with a connection that is still open, as a child may have it when its parent starts
+ * anew; this does not depend on the kernel's room for connections in TIME_WAIT. */
+static void a_port_of_an_open_connection_can_be_taken_again(void **state)
+{
+    (void)state;
+    listener = listener_open("127.0.0.1", 0);
+    int port = port_of(listener);
+    connect_and_accept();
+    close(listener);
+    listener = listener_open("127.0.0.1", port);
+    assert_true(listener != -1);
+    assert_int_equal(port_of(listener), port);
+}
+
 static void an_address_of_another_machine_is_an_error_that_leaves_nothing_open(void **state)
 {
     (void)state;
@@ -272,6 +286,7 @@ int main(void)
         TEST(ipv6_works_as_well),
         TEST(a_port_in_use_is_an_error_that_leaves_nothing_open),
         TEST(a_port_of_closed_connections_can_be_taken_again),
+        TEST(a_port_of_an_open_connection_can_be_taken_again),
         TEST(an_address_of_another_machine_is_an_error_that_leaves_nothing_open),
         TEST(at_the_limit_of_descriptors_it_fails_and_afterwards_works),
         TEST(the_name_is_address_and_port),
