@@ -25,7 +25,7 @@ check() {
     printf '%-8s%-16s%5d s   %s\n' "$result" "$1" $(($(date +%s) - start)) \
         "$(grep -v '^$' "$logs/$1.log" | tail -n 1 | cut -c1-100)"
     if [ $result = FAILED ]; then
-        grep -E '^not ok|^ERROR|^# .*rror|Failed test|warning:|error:|survive' "$logs/$1.log" |
+        grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$logs/$1.log" |
             head -n 20 | sed 's/^/        /'
         echo "        all of it: $logs/$1.log"
         echo "        again:     $2"
