@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -58,6 +59,7 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
     int option;
 
     hold_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);                /* a log that nobody reads is no reason to die */
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin, too */
 
     while ((option = getopt(argc, argv, has_program ? "a:p:vw:h" : "a:p:vh")) != -1) {

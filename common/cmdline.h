@@ -21,9 +21,9 @@ enum { WORKERS_MAX = 100000 };
  * Does not return after -h (the usage on stdout, exit 0) or after a mistake (what is wrong and
  * the usage on stderr, exit 2). See getopt(3).
  *
- * As the first thing a server does, it also sees to it that descriptors 0, 1 and 2 are open, on
- * /dev/null if need be: else a client's connection could become descriptor 2, and the next error
- * message would be sent to that client.
+ * As the first thing a server does, it also makes output safe. Descriptors 0, 1 and 2 are open from
+ * then on, on /dev/null if need be: else a client's connection could become descriptor 2, and the
+ * next error message would be sent to that client. And SIGPIPE is ignored.
  */
 struct cmdline cmdline_parse(int argc, char **argv, bool has_program);
 

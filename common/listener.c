@@ -1,5 +1,6 @@
 #include "listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -25,7 +26,9 @@ static struct addrinfo *parse_address(const char *address, int port)
         .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
     };
 
-    if (strcmp(address, "*") == 0) /* to glibc that is every address of the machine */
+    /* What has no colon must be an IPv4 address in full. getaddrinfo would take "*" and "0", and
+     * with either the server would listen on every address of the machine. */
+    if (!strchr(address, ':') && inet_pton(AF_INET, address, &(struct in_addr){0}) != 1)
         return NULL;
     snprintf(service, sizeof(service), "%d", port);
     return getaddrinfo(address, service, &wanted, &info) == 0 ? info : NULL;
@@ -55,9 +58,11 @@ int listener_open(const char *address, int port)
 
     /* SO_REUSEADDR: a server that is restarted need not wait until the connections of the last
      * one have left TIME_WAIT. TCP_NODELAY: an echo must not wait for more to send.
+     * SO_KEEPALIVE: a client whose machine has vanished is noticed, after two hours.
      * SOMAXCONN: clients that find every worker busy wait in the backlog. */
     if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
                            set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+                           set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
                            bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
                            listen(listener, SOMAXCONN) == -1)) {
         int error = errno;

@@ -42,6 +42,10 @@ pid_t fork_child(void)
     if (child == 0) {
         sigset_t none;
 
+        /* A handler of the parent's would act on what is the parent's. */
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
+        signal(SIGPIPE, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent) /* it ended before the line above: nobody will send the signal */
             _exit(1);

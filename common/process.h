@@ -18,10 +18,11 @@ int signals_open(int signal, ...);
 int signals_next(int signals);
 
 /*
- * fork(2), with two differences in the child: no signal is blocked, whatever the parent blocked,
- * and the kernel ends it when its parent ends, by kill -9 too (PR_SET_PDEATHSIG in prctl(2);
- * the "parent" is the thread that forked; this survives execve(2), but not that of a set-user-ID or
- * set-group-ID program, nor a change of effective user or group).
+ * fork(2), with differences in the child: no signal is blocked, whatever the parent blocked;
+ * SIGTERM, SIGINT and SIGPIPE have their default action; and the kernel ends the child when its
+ * parent ends, by kill -9 too (PR_SET_PDEATHSIG in prctl(2)). The "parent" is the thread that
+ * forked. This survives execve(2), but a change of user or group, or a set-user-ID program, clears
+ * it: whoever drops privileges asks again, with prctl and getppid.
  *
  * Returns the child's process id in the parent, 0 in the child, -1 with errno when fork failed.
  */

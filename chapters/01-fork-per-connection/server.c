@@ -57,18 +57,20 @@ static void children_reap(void)
     pid_t child;
 
     while ((child = waitpid(-1, NULL, WNOHANG)) > 0) {
-        for (int i = 0; i < cmdline.workers; i++)
-            if (children[i] == child)
+        for (int i = 0; i < cmdline.workers; i++) {
+            if (children[i] == child) { /* else it was there before this program */
                 children[i] = 0;
-        living--;
+                living--;
+            }
+        }
     }
 }
 
 /* Accepts and forks until a signal asks it to stop. */
 static void serve(void)
 {
-    int connection = -1;   /* accepted, but no child serves it yet */
-    bool short_of = false; /* descriptors, memory or processes: try again in a moment */
+    int connection = -1;    /* accepted, but no child serves it yet */
+    bool exhausted = false; /* descriptors, memory or processes: try again in a moment */
 
     for (;;) {
         fd_set readable;
@@ -76,15 +78,15 @@ static void serve(void)
 
         FD_ZERO(&readable);
         FD_SET(signals, &readable);
-        if (connection == -1 && living < cmdline.workers && !short_of)
+        if (connection == -1 && living < cmdline.workers && !exhausted)
             FD_SET(listener, &readable);
         int highest = listener > signals ? listener : signals;
-        if (select(highest + 1, &readable, NULL, NULL, short_of ? &moment : NULL) == -1) {
+        if (select(highest + 1, &readable, NULL, NULL, exhausted ? &moment : NULL) == -1) {
             if (errno == EINTR)
                 continue;
             err(EXIT_FAILURE, "select");
         }
-        short_of = false;
+        exhausted = false;
 
         if (FD_ISSET(signals, &readable)) {
             int received = signals_next(signals);
@@ -93,17 +95,17 @@ static void serve(void)
             children_reap();
         }
         if (FD_ISSET(listener, &readable)) {
-            /* -1 is no surprise: the client may have gone since select saw it. */
+            /* A client that has gone since select saw it is no error; any other leaves the
+             * connection in the backlog, and the listener readable. */
             connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-            short_of = connection == -1 &&
-                       (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
+            exhausted = connection == -1 && errno != EAGAIN && errno != ECONNABORTED;
         }
         if (connection != -1) {
             if (child_make(connection)) {
                 close(connection); /* the child has its own; with two, the client sees no end */
                 connection = -1;
             } else {
-                short_of = true;
+                exhausted = true;
             }
         }
     }
@@ -120,6 +122,9 @@ int main(int argc, char **argv)
     if (listener == -1)
         err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
 
+    if (listener >= FD_SETSIZE || signals >= FD_SETSIZE)
+        errx(EXIT_FAILURE, "select cannot watch descriptors from %d (FD_SETSIZE) up", FD_SETSIZE);
+
     cmdline_announce(&cmdline, listener);
     serve();
 
@@ -127,7 +132,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < cmdline.workers; i++)
         if (children[i] != 0)
             kill(children[i], SIGKILL); /* its connection may be silent for hours */
-    while (waitpid(-1, NULL, 0) > 0)
-        continue;
+    for (int i = 0; i < cmdline.workers; i++)
+        if (children[i] != 0)
+            waitpid(children[i], NULL, 0);
     return EXIT_SUCCESS;
 }

@@ -20,7 +20,8 @@
  * The descriptor is duplicated into the message: the caller keeps `fd`, and may close it as soon
  * as this returns; the file stays open while the message is on its way.
  *
- * Returns 0 when all is sent. Returns -1 with errno otherwise:
+ * Returns 0 when all is sent. Returns -1 with errno otherwise; the descriptor and some of the bytes
+ * may then have gone (with `len` 1 nothing has):
  *   EINVAL        `len` is 0: a stream socket carries no descriptor without data
  *   EBADF         `fd` is not open
  *   EPIPE, ECONNRESET   the other end is closed

@@ -33,11 +33,11 @@ struct worker {
 struct pool {
     const struct pool_config *config;
     fd_set channels;   /* of all workers, for select */
-    int highest;       /* no descriptor to watch is above */
+    int highest;       /* descriptor to watch */
     int vacant;        /* places without a worker */
     int idle;          /* workers that wait for a connection */
     int connection;    /* accepted but not yet handed over; else -1 */
-    bool short_of;     /* descriptors or memory: neither accept nor hand over for a moment */
+    bool exhausted;    /* out of descriptors or memory: take no connection for a moment */
     bool ready;        /* all workers have been idle once */
     bool failed;       /* it has been said why */
     int64_t fill_at;   /* vacant places stay so until then */
@@ -80,9 +80,9 @@ static _Noreturn void worker_begin(const struct pool *pool, int channel)
         close(pool->connection);
     close(config->listener);
     close(config->stop);
-    int status = config->start(channel);
-    close(channel);
-    _exit(status);
+    /* The channel stays open to the end: closed first, the master might see that, and kill this
+     * process before _exit has said how it ended. */
+    _exit(config->start(channel));
 }
 
 /* Starts a worker in a vacant place. Returns -1 with errno. */
@@ -123,6 +123,8 @@ static void worker_lost(struct pool *pool, struct worker *worker)
 {
     int status = 0;
 
+    if (pool->config->verbose)
+        warnx("worker %d is lost", (int)worker->pid);
     /* Mostly it is dead already, and this does nothing. If not, waitpid must not wait for long. */
     kill(worker->pid, SIGKILL);
     while (waitpid(worker->pid, &status, 0) == -1 && errno == EINTR)
@@ -186,9 +188,10 @@ static void fill_places(struct pool *pool)
 static void accept_connection(struct pool *pool)
 {
     pool->connection = accept4(pool->config->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (pool->connection == -1 &&
-        (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
-        pool->short_of = true; /* the connection stays in the backlog, and the listener readable */
+    /* A client that has gone since select saw it is no error. After any other the connection stays
+     * in the backlog, and the listener readable. */
+    if (pool->connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
+        pool->exhausted = true;
 }
 
 /* Hands the connection to an idle worker. If that has just died, to the next. */
@@ -208,7 +211,7 @@ static void hand_over(struct pool *pool)
             return;
         }
         if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
-            pool->short_of = true;
+            pool->exhausted = true;
             return;
         }
         worker_lost(pool, worker);
@@ -216,15 +219,15 @@ static void hand_over(struct pool *pool)
 }
 
 /* Waits until there is something to do. Returns the number of readable descriptors, or -1. */
-static int wait_readable(struct pool *pool, fd_set *readable)
+static int wait_readable(const struct pool *pool, fd_set *readable)
 {
-    bool briefly = pool->short_of || pool->vacant > 0 || !pool->ready;
+    bool briefly = pool->exhausted || pool->vacant > 0 || !pool->ready;
     struct timeval moment = {.tv_usec = MOMENT_MS * 1000};
 
     *readable = pool->channels;
     FD_SET(pool->config->stop, readable);
     /* While nobody is idle, clients wait in the backlog. */
-    if (pool->ready && pool->idle > 0 && pool->connection == -1 && !pool->short_of)
+    if (pool->ready && pool->idle > 0 && pool->connection == -1 && !pool->exhausted)
         FD_SET(pool->config->listener, readable);
     return select(pool->highest + 1, readable, NULL, NULL, briefly ? &moment : NULL);
 }
@@ -242,7 +245,7 @@ static int run(struct pool *pool)
             fail(pool, "select: %s", strerror(errno));
         if (count == -1)
             FD_ZERO(&readable);
-        pool->short_of = false;
+        pool->exhausted = false;
 
         if (FD_ISSET(config->stop, &readable))
             return 0;
@@ -269,9 +272,10 @@ static int run(struct pool *pool)
 /* End-of-file ends the workers that are idle, SIGTERM the others, and SIGKILL who is left. */
 static void workers_end(struct pool *pool)
 {
+    int workers = pool->config->workers;
     int64_t deadline = now_ms() + GRACE_MS;
 
-    for (int i = 0; i < pool->config->workers; i++) {
+    for (int i = 0; i < workers; i++) {
         struct worker *worker = &pool->workers[i];
         if (worker->state == VACANT)
             continue;
@@ -279,20 +283,26 @@ static void workers_end(struct pool *pool)
         if (worker->state != IDLE)
             kill(worker->pid, SIGTERM);
     }
-    for (int i = 0; i < pool->config->workers; i++) {
-        struct worker *worker = &pool->workers[i];
-        while (worker->state != VACANT && waitpid(worker->pid, NULL, WNOHANG) == 0) {
+    while (pool->vacant < workers) {
+        for (int i = 0; i < workers; i++) {
+            struct worker *worker = &pool->workers[i];
+            if (worker->state == VACANT)
+                continue;
             if (now_ms() >= deadline)
                 kill(worker->pid, SIGKILL);
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+            if (waitpid(worker->pid, NULL, WNOHANG) != 0) {
+                worker->state = VACANT; /* its id is not ours any more */
+                pool->vacant++;
+            }
         }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
 }
 
 int pool_run(const struct pool_config *config)
 {
     int highest = config->listener > config->stop ? config->listener : config->stop;
-    int most = FD_SETSIZE - 1 - highest; /* the channels get the numbers above */
+    int most = highest < FD_SETSIZE ? FD_SETSIZE - 1 - highest : 0; /* channels are above */
 
     if (config->workers > most) {
         warnx("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; at most %d",
@@ -300,6 +310,7 @@ int pool_run(const struct pool_config *config)
         return -1;
     }
 
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would free workers' ids before waitpid saw them */
     struct pool *pool = calloc(1, sizeof(*pool) + (size_t)config->workers * sizeof(*pool->workers));
     if (!pool) {
         warn("pool");

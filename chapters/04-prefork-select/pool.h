@@ -11,7 +11,8 @@
  * program that speaks this protocol.
  *
  * To use the pool elsewhere take pool.c, fdpass.c and process.c with their headers. It is for
- * processes with one thread.
+ * processes with one thread, with descriptors 0 to 2 open, in which nobody else waits for the
+ * pool's workers: no waitpid(-1), no handler of SIGCHLD.
  */
 #ifndef POOL_H
 #define POOL_H
@@ -41,12 +42,13 @@ struct pool_config {
  *
  * A connection is accepted only while a worker is idle. A worker that ends, or breaks the
  * protocol, loses its connection and is replaced; one that never finished a connection is replaced
- * after a tenth of a second. When descriptors, memory or processes run out the pool waits a tenth
- * of a second and tries again. No connection is dropped for any of this.
+ * after a tenth of a second. When the master runs out of descriptors, memory or processes, it
+ * waits a tenth of a second and tries again, and drops no connection for it.
  *
  * Returns -1, having said why in one line on stderr (err(3)), with no worker left:
- *   - a worker cannot start: fork fails at the beginning, it says so, or it ends before its first
- *     report (one that SIGKILL or SIGTERM ended is replaced: that was somebody else's doing)
+ *   - a worker cannot start: socketpair or fork fails at the beginning; or at any time a new worker
+ *     says so, or ends before its first report (one that SIGKILL or SIGTERM ended is replaced: that
+ *     was somebody else's doing)
  *   - no worker reports for ten seconds at the beginning
  *   - so many workers need descriptors from FD_SETSIZE up, which select(2) cannot watch
  *

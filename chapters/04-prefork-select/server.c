@@ -13,6 +13,7 @@
 #include <err.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct cmdline cmdline;
 static int listener;
@@ -25,10 +26,12 @@ static void ready(void)
 /* The worker is a copy of this program, and goes on here. */
 static int start(int channel)
 {
-    if (pool_work(channel, echo) == 0)
-        return EXIT_SUCCESS;
-    warn("a worker cannot receive a connection");
-    return EXIT_FAILURE;
+    int result = pool_work(channel, echo);
+
+    if (result == -1)
+        warn("a worker cannot receive a connection");
+    close(channel);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

@@ -33,6 +33,7 @@ static int start(int channel)
     dup2(channel, STDIN_FILENO); /* the copy is not close-on-exec */
     execv(cmdline.program, arguments);
     pool_cannot_start(channel, errno);
+    close(channel);
     return EXIT_FAILURE;
 }
 

@@ -13,9 +13,9 @@
 int main(void)
 {
     int domain;
+    socklen_t length = sizeof(domain);
 
-    if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){sizeof(domain)}) ==
-            -1 ||
+    if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &length) == -1 ||
         domain != AF_UNIX)
         errx(EXIT_FAILURE, "descriptor 0 is not a channel: the server starts this program");
     if (pool_work(STDIN_FILENO, echo) == -1)

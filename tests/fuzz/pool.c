@@ -121,7 +121,7 @@ static struct play {
     bool all_settled; /* every client has come to a worker, or its worker was lost */
     bool high;        /* channels get numbers that select cannot watch */
     bool was_ready;
-    bool short_of; /* descriptors or memory: the last call that failed said so */
+    bool exhausted; /* descriptors or memory: the last call that failed said so */
     int said;      /* lines on stderr, hand-overs not counted */
     int listener, stop;
     struct sockaddr_un address;
@@ -494,8 +494,8 @@ static int played_select(int count, fd_set *readable, fd_set *writable, fd_set *
     DEMAND(!writable && !exceptional && FD_ISSET(play.stop, readable));
     DEMAND(!timeout || timeout->tv_sec > 0 || timeout->tv_usec >= 1000); /* else it may spin */
     /* Short of something it waits: the listener stays readable, and would wake it for nothing. */
-    DEMAND(!play.short_of || (timeout && !FD_ISSET(play.listener, readable)));
-    play.short_of = false;
+    DEMAND(!play.exhausted || (timeout && !FD_ISSET(play.listener, readable)));
+    play.exhausted = false;
     /* It has said why it fails: it may look once more, and then ends. */
     DEMAND(play.said == 0 || ++play.last_looks == 1);
     while (step_at_once())
@@ -562,7 +562,7 @@ static int played_accept4(int listener, struct sockaddr *address, socklen_t *len
                                           play.players[i].reports > play.players[i].connections);
     DEMAND(somebody_idle);
     if (fails(&play.accept)) {
-        play.short_of = is_shortage(errno);
+        play.exhausted = is_shortage(errno);
         return -1;
     }
     int connection = accept4(listener, address, length, flags);
@@ -577,8 +577,8 @@ static int played_write_fd(int channel, const void *data, size_t length, int fd)
 
     DEMAND(length == 1 && *(const char *)data == 0 && never_waits(channel));
     if (fails(&play.write)) {
-        play.short_of = is_shortage(errno);
-        player->faulty = player->faulty || !play.short_of;
+        play.exhausted = is_shortage(errno);
+        player->faulty = player->faulty || !play.exhausted;
         return -1;
     }
     int result = write_fd(channel, data, length, fd);

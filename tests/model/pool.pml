@@ -67,7 +67,7 @@ byte channel[N];                /* and so which worker */
 byte connection = NONE;         /* accepted but not yet handed over */
 byte vacant = N;
 byte idle;
-bool ready, short_of, failed;
+bool ready, exhausted, failed;
 byte started;                   /* workers so far: the number of the next */
 byte new_pair = NONE;           /* a channel of which the master still has both ends */
 byte place;                     /* the one at work */
@@ -204,7 +204,7 @@ inline master_ends()
     fi;
     listeners--;
     new_pair = NONE; connection = NONE; idle = 0; vacant = N; place = 0; readable = 0;
-    at_listener = false; waited = false; short_of = false; failed = false
+    at_listener = false; waited = false; exhausted = false; failed = false
 }
 
 /* ---- a worker: worker_begin, pool_work, pool_cannot_start ---- */
@@ -301,9 +301,9 @@ end:
 #endif
 
 #ifdef OVERLOAD_DROPPED
-#define LISTENS (ready && connection == NONE && !short_of)
+#define LISTENS (ready && connection == NONE && !exhausted)
 #else
-#define LISTENS (ready && idle > 0 && connection == NONE && !short_of)
+#define LISTENS (ready && idle > 0 && connection == NONE && !exhausted)
 #endif
 /* The last idle worker may have been lost since select looked. */
 #if defined(OVERLOAD_DROPPED) || defined(STALE_ACCEPT)
@@ -452,11 +452,11 @@ end:
         od;
         readable = bits;
         at_listener = LISTENS && arrived > accepted;
-        short_of = false;
+        exhausted = false;
         go_on() }
-    :: d_step { doing == WAIT_READABLE && !stop && !READY && (vacant > 0 || short_of) ->
+    :: d_step { doing == WAIT_READABLE && !stop && !READY && (vacant > 0 || exhausted) ->
         waited = vacant > 0; /* a moment has passed; a step only when something comes of it */
-        short_of = false;
+        exhausted = false;
         go_on() }
 
     :: d_step { doing == WORKER_REPORT ->
@@ -489,7 +489,7 @@ end:
 
     :: d_step { doing == ACCEPT_CONNECTION && shortages > 0 ->
         shortages--;
-        short_of = true;
+        exhausted = true;
         at_listener = false;
         go_on() }
     :: d_step { doing == ACCEPT_CONNECTION ->
@@ -509,7 +509,7 @@ end:
 
     :: d_step { doing == HAND_OVER && shortages > 0 -> /* write_fd: ETOOMANYREFS and others */
         shortages--;
-        short_of = true;
+        exhausted = true;
         next_round() }
     :: d_step { doing == HAND_OVER ->
         do
