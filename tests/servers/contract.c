@@ -307,6 +307,8 @@ static void refuses_what_is_no_argument(void **state)
         {"-a"},
         {"-a", ""},
         {"-a", "localhost"},
+        {"-a", "0"},
+        {"-a", "*"},
         {"-a", "1.2.3.4.5"},
         {"-a", "::1::"},
         {"0"},
@@ -424,6 +426,55 @@ static void starts_with_standard_descriptors_closed(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
+/* A shell or a supervisor may have left SIGCHLD ignored: then nobody could wait for the workers. */
+static void serves_though_sigchld_was_ignored(void **state)
+{
+    const char *command = "trap '' CHLD; exec \"$0\" -p 0 2";
+    const char *arguments[] = {"/bin/sh", "-c", command, built(subject->program), NULL};
+    struct server server = server_start(arguments);
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static bool is_called(pid_t pid, const char *name)
+{
+    char path[64], line[64] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (file) {
+        if (!fgets(line, sizeof(line), file))
+            line[0] = '\0';
+        fclose(file);
+    }
+    return strncmp(line, name, strlen(name)) == 0;
+}
+
+/* A program keeps the children of the one that it replaces: these are not to be counted as workers,
+ * waited for or killed. */
+static void leaves_children_alone_that_are_not_its_own(void **state)
+{
+    const char *command = "sleep 1000 & exec \"$0\" -p 0 1";
+    const char *arguments[] = {"/bin/sh", "-c", command, built(subject->program), NULL};
+    struct server server = server_start(arguments);
+    pid_t children[4], stranger = 0;
+
+    (void)state;
+    int count = children_of(server.pid, children, 4);
+    for (int i = 0; i < count; i++)
+        if (is_called(children[i], "sleep"))
+            stranger = children[i];
+    assert_true(stranger > 0);
+    for (int i = 0; i < 10; i++)
+        expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+    assert_int_equal(process_state(stranger), 'S');
+    kill(stranger, SIGKILL);
+}
+
 static void restarts_at_once_on_the_same_port(void **state)
 {
     struct server first = start_workers(2);
@@ -539,6 +590,8 @@ static void ends_by_sigint_while_clients_hold_every_worker(void **state)
     cmocka_unit_test(says_that_it_can_open_no_descriptors), \
     cmocka_unit_test(starts_from_any_directory), \
     cmocka_unit_test(starts_with_standard_descriptors_closed), \
+    cmocka_unit_test(serves_though_sigchld_was_ignored), \
+    cmocka_unit_test(leaves_children_alone_that_are_not_its_own), \
     cmocka_unit_test(restarts_at_once_on_the_same_port), \
     cmocka_unit_test(logs_each_hand_over_when_asked), \
     cmocka_unit_test(ends_by_sigterm_when_idle), \
