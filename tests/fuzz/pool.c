@@ -122,7 +122,7 @@ static struct play {
     bool high;        /* channels get numbers that select cannot watch */
     bool was_ready;
     bool exhausted; /* descriptors or memory: the last call that failed said so */
-    int said;      /* lines on stderr, hand-overs not counted */
+    int said;       /* lines on stderr, hand-overs not counted */
     int listener, stop;
     struct sockaddr_un address;
     socklen_t address_length;
