@@ -1,5 +1,5 @@
 #!/bin/sh
-# valgrind.sh: the suites again, with every program of the course under valgrind. Errors and leaks
+# valgrind.sh [TEST ...]: the suites again, with every program of the course under valgrind. Errors and leaks
 # of memory end a program with status 99, which its test sees. Of the descriptors (--track-fds) no
 # connection and no channel may be open in a process that ended by itself.
 set -eu
@@ -11,7 +11,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 
 # Shells and Python are not ours to check.
-TEST_WRAPPER="valgrind -q --trace-children=yes --trace-children-skip=*/python*,*/env,*/sh,*/bin/*,*-test-*"
+TEST_WRAPPER="valgrind --trace-children=yes --trace-children-skip=*/python*,*/env,*/sh,*/bin/*,*-test-*"
 TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=99"
 TEST_WRAPPER="$TEST_WRAPPER --log-file=$logs/%p"
 export TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
@@ -27,13 +27,15 @@ for test in load chapters/02-socketpair/pingpong chapters/03-descriptor-passing/
     *) tests="$tests $build/tests/$test" ;;
     esac
 done
+[ $# -eq 0 ] || tests=$*
 # shellcheck disable=SC2086 # a list
 prove -j4 $tests
 
-# A log has, for each descriptor that is open at the end, a line "Open ..." and the calls that
+# This is for servers and workers; the programs that only show something leave it to exit. A log
+# has, for each descriptor that is open at the end, a line "Open ..." and the calls that
 # opened it, or "<inherited from parent>". A process that a signal ended has to be passed over.
 find "$logs" -type f | while read -r log; do
-    grep -q 'Process terminating' "$log" || awk -v log_name="$log" '
+    grep -q 'Process terminating' "$log" || ! grep -q 'Command: .*/\(server\|worker\)' "$log" || awk -v log_name="$log" '
         /Open (file|AF)/ { opened = $0 }
         /inherited from parent/ { opened = "" }
         opened && /(accept4|recvmsg|socketpair) \(/ { print log_name ": " opened; print "   " $0; opened = "" }

@@ -89,6 +89,7 @@ static pid_t start(const struct kind *kind, void (*child)(struct end), struct en
          * waits for its own end-of-file, for ever. */
         close_end(ends[0]);
         child(ends[1]);
+        close_end(ends[1]);
         exit(EXIT_SUCCESS);
     }
     close_end(ends[1]);

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
     if (taker == 0) {
         close(channel[0]); /* or the taker would wait for its own end-of-file */
         take(channel[1]);
+        close(channel[1]);
         return EXIT_SUCCESS;
     }
     close(channel[1]);

@@ -118,6 +118,7 @@ int main(int argc, char **argv)
     if (child == 0) {
         close(channel[0]);
         answer();
+        close(channel[1]);
         _exit(EXIT_SUCCESS);
     }
     close(channel[1]);

@@ -122,7 +122,7 @@ static struct play {
     bool high;        /* channels get numbers that select cannot watch */
     bool was_ready;
     bool exhausted; /* descriptors or memory: the last call that failed said so */
-    int said;       /* lines on stderr, hand-overs not counted */
+    int said;       /* lines on stderr, those of -v not counted */
     int listener, stop;
     struct sockaddr_un address;
     socklen_t address_length;
@@ -665,7 +665,9 @@ static void played_warnx(const char *format, ...)
     va_start(arguments, format);
     played_vwarnx(format, arguments);
     va_end(arguments);
-    if (strncmp(format, "descriptor ", strlen("descriptor ")) == 0)
+    /* What -v logs is no reason to end. */
+    if (strncmp(format, "descriptor ", strlen("descriptor ")) == 0 ||
+        strcmp(format, "worker %d is lost") == 0)
         play.said = said;
 }
 
