@@ -19,7 +19,7 @@ if (kind eq "dumb") {
         with lines title name(titles, i)
 } else {
     set xlabel "% of the connections, slower to the right"
-    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile" margins 0.115,0.985,0.15,0.84 spacing 0.03
+    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile" margins 0.12,0.98,0.16,0.83 spacing 0.03
     do for [p = 1:2] {
         set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
         if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }

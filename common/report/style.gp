@@ -2,7 +2,7 @@
 # The colours are those of Okabe and Ito, which colour-blind readers can tell apart; the order is
 # that of the chapters, so that a chapter has its colour in every plot. Points differ too.
 
-if (kind eq "svg")  set terminal svg size 960,540 font "Helvetica,Arial,sans-serif,17" background "white" dynamic
+if (kind eq "svg")  set terminal svg size 1200,675 font "Helvetica,Arial,sans-serif,16" background "white" dynamic
 if (kind eq "png")  set terminal pngcairo size 1280,720 font "sans,16" background "white"
 if (kind eq "dumb") set terminal dumb 79 22
 if (kind ne "dumb") set output out
