@@ -2,11 +2,10 @@
 count = words(servers)
 set style data boxes
 set style fill solid 0.9 border -1
-ranges = kind eq "dumb" ? 0 : count # no room for them in characters
+set errorbars linecolor rgb "black" linewidth 2
 set boxwidth 0.8 / count
 set yrange [0:*]
 set key above
-set pointintervalbox 0 # no white spots where the ranges cross the bars
 set xrange [-0.6 : words(clients) - 0.4]
 set xtics () scale 0
 set for [i = 1:words(clients)] xtics add (word(clients, i).(word(clients, i) eq "1" ? " client" : " clients") i - 1)
@@ -16,9 +15,14 @@ if (kind eq "dumb") { unset ylabel; set title "server CPU in µs per connection"
 
 cpu(i) = 4 + 5 * (i - 1)
 place(i) = (i - (count + 1) / 2.0) * 0.8 / count
-plot for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i))) \
-         linecolor rgb colour(word(servers, i)) title name(titles, i), \
-     for [i = 1:ranges] data every ::1 using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)) \
-         with yerrorbars pointtype -1 linewidth 2 linecolor rgb "black" title "", \
-     for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
-         with labels offset 0,0.7 title ""
+if (kind eq "dumb") { # no room for ranges in characters
+    plot for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i))) title name(titles, i), \
+         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
+             with labels offset 0,0.7 title ""
+} else {
+    plot for [i = 1:count] data every ::1 \
+             using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)):(0.8 / count) \
+             with boxerrorbars linecolor rgb colour(word(servers, i)) title name(titles, i), \
+         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
+             with labels offset 0,0.7 title ""
+}
