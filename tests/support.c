@@ -398,9 +398,9 @@ struct load load_start(const struct server *server, int clients, int connections
                                "-n",
                                total,
                                "-d",
-                               "100",
+                               "3600",
                                "-t",
-                               "60",
+                               "600",
                                NULL};
     load.pid = spawn(arguments, load.out, STDERR_FILENO);
     return load;
