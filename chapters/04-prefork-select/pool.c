@@ -6,6 +6,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -80,6 +81,10 @@ static _Noreturn void worker_begin(const struct pool *pool, int channel)
         close(pool->connection);
     close(config->listener);
     close(config->stop);
+    /* A worker that wakes up waits until the CPU is free, and does not push the master or another
+     * worker off it in the middle of their work: fewer switches, less CPU for a connection. */
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     /* The channel stays open to the end: closed first, the master might see that, and kill this
      * process before _exit has said how it ended. */
     _exit(config->start(channel));

@@ -32,7 +32,8 @@ struct pool_config {
      * Called in each new process, with its end of the channel (blocking, close-on-exec). Becomes
      * a worker by calling pool_work or execve(2). Returns the status with which the process ends,
      * by _exit(2), since what stdio still holds is the master's. The descriptors of the master that
-     * the pool knows of are closed.
+     * the pool knows of are closed. Where the master runs as SCHED_OTHER, workers run as
+     * SCHED_BATCH (sched(7)): `start` may choose again.
      */
     int (*start)(int channel);
 };
