@@ -31,6 +31,22 @@ chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what t
 	@$(MAKE) time-$*
 	@common/report/next.sh $*
 
+trace-%: build-% ## the calls of chapter NN that matter, under strace
+	@common/setup.sh python3 strace
+	@common/lab/strace.py $*
+
+fds-%: build-% ## who holds which descriptor in chapter NN, before and after a hand-over
+	@common/setup.sh python3 ss
+	@common/lab/fds.py $*
+
+break-%: build-% $(addprefix $(BUILD)/common/lab/,boundaries leaky naive) ## provoke the failure that chapter NN speaks of
+	@common/setup.sh python3 ss
+	@common/lab/break.py $*
+
+diff-%: ## what the server of chapter NN changed in that of the chapter before (04, 05)
+	@$(there_is)
+	@common/lab/diff.sh $*
+
 compare: build ## compare fork with prefork: table and plots
 	@common/setup.sh gnuplot python3
 	@common/report/compare.py

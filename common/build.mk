@@ -22,6 +22,9 @@ programs := $(addprefix $(BUILD)/, \
     chapters/04-prefork-select/server \
     chapters/05-exec-workers/server \
     chapters/05-exec-workers/worker \
+    common/lab/boundaries \
+    common/lab/leaky \
+    common/lab/naive \
     common/load/load)
 
 # What a program or test is made of besides its own .o and common's library.
@@ -35,6 +38,7 @@ $(BUILD)/chapters/03-descriptor-passing/passcost: $(fdpass)
 $(BUILD)/chapters/04-prefork-select/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/worker: $(pool)
+$(BUILD)/common/lab/naive: $(fdpass)
 $(BUILD)/common/load/load: $(cputime)
 
 $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o load/samples.o)

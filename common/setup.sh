@@ -28,6 +28,14 @@ package() { # TOOL MANAGER: the packages that bring the tool
     prove:apk) echo perl-utils ;;
     prove:*) echo perl ;;
     python3:pacman) echo python ;;
+    ss:dnf) echo iproute ;;
+    ss:*) echo iproute2 ;;
+    nc:apt-get) echo netcat-openbsd ;;
+    nc:dnf) echo netcat ;;
+    nc:pacman) echo openbsd-netcat ;;
+    nc:apk) echo netcat-openbsd ;;
+    pgrep:dnf | pgrep:pacman) echo procps-ng ;;
+    pgrep:*) echo procps ;;
     *) echo "$1" ;;
     esac
 }

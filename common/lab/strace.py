@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""strace.py NN: chapter NN under strace, with just the calls that matter, each behind who made it.
+
+A call that took a while is shown when it has returned. Reading and closing is shown for the
+descriptors that the other calls opened, not for those of the dynamic linker.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
+import bench
+
+CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", "pipe2", "signalfd4", "listen", "socket",
+         "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
+WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
+WIDTH = 170  # of a line
+ROLES = {"01": ("master", "child"), "02": ("parent", "child"), "03": ("giver", "taker"),
+         "04": ("master", "worker"), "05": ("master", "worker")}
+
+
+def joined(log):
+    """The lines of a trace as (process, call), those that were interrupted put together.
+
+    In the order in which calls that wait for something returned, and all others began: so that what
+    was sent stands before its receipt.
+    """
+    begun, calls = {}, []
+    for place, line in enumerate(log.splitlines()):
+        found = re.match(r"(\d+) +(.*)", line)
+        if not found:
+            continue
+        pid, text = int(found[1]), found[2]
+        if text.endswith(" <unfinished ...>"):
+            begun[pid] = place, text.removesuffix(" <unfinished ...>")
+            continue
+        resumed = re.match(r"<\.\.\. (\w+) resumed>(.*)", text)
+        if resumed and pid in begun:
+            began, first = begun.pop(pid)
+            text = first + resumed[2]
+            if resumed[1] not in WAITING:
+                place = began
+        calls.append((place, pid, text))
+    return [(pid, text) for _, pid, text in sorted(calls)]
+
+
+def short(text):
+    """A call without what says nothing here."""
+    text = re.sub(r"msg_name=NULL, msg_namelen=0, |msg_namelen=0, |, msg_iovlen=1|, msg_controllen=\d+|, msg_flags=[\w|]+|cmsg_len=\d+, ", "", text)
+    text = re.sub(r", child_tidptr=\w+|child_stack=NULL, |CLONE_CHILD_\w+\|", "", text)
+    text = re.sub(r"/\* \d+ vars \*/|0x[0-9a-f]{8,} ", "", text).replace("], )", "])")
+    text = re.sub(r"\) +=", ") =", text)
+    return text if len(text) <= WIDTH else text[:WIDTH - 3] + "..."
+
+
+class Reader:
+    """Turns a trace into lines, and knows who is who and which descriptors are of interest."""
+
+    def __init__(self, number):
+        self.first, self.others = ROLES[number]
+        self.numbered = number not in ("02", "03")
+        self.names, self.open = {}, {}
+
+    def name(self, pid):
+        if pid not in self.names:
+            count = len(self.names)
+            self.names[pid] = self.first if count == 0 else f"{self.others} {count}" if self.numbered else self.others
+        return self.names[pid]
+
+    def line(self, pid, text):
+        """The line to show for a call, or None."""
+        call = text.partition("(")[0]
+        result = re.search(r"\) += (-?\d+)", text)
+        result = int(result[1]) if result else None
+        known = self.open.setdefault(pid, set())
+        if call not in CALLS:
+            return None
+        if call in ("clone", "clone3", "fork", "vfork") and result and result > 0:
+            self.open[result] = self.open.get(result, set()) | known
+            text = re.sub(r"= \d+$", f"= {result}, which is {self.name(result)}", text)
+        elif call == "execve":
+            known &= {0}
+            if pid not in self.names and len(self.names) == 0:  # how the trace begins
+                self.name(pid)
+                return None
+        elif call in ("accept4", "socket", "signalfd4", "dup2", "memfd_create") and result is not None and result >= 0:
+            known.add(result)
+        elif call in ("socketpair", "pipe2"):
+            known.update(map(int, re.findall(r"\[(\d+), (\d+)\]", text)[-1]))
+        elif call == "recvmsg":
+            known.update(int(fd) for fds in re.findall(r"cmsg_data=\[([\d, ]+)\]", text) for fd in fds.split(","))
+        elif call in ("read", "close", "recvfrom"):
+            fd = int(re.match(r"\w+\((\d+)", text)[1])
+            if fd not in known:
+                return None
+            if call == "close":
+                known.discard(fd)
+        elif call == "write" and not re.match(r"write\((\d+)", text)[1] in {str(fd) for fd in known}:
+            return None
+        return f"{self.name(pid):<9}{short(text)}"
+
+
+def traced(command, log):
+    # -D: the program is our child, and strace its grandchild, so that a signal reaches the program.
+    return ["strace", "-D", "-f", "-q", "-s", "24", "-e", "trace=" + ",".join(CALLS), "-e", "signal=none", "-o", log, *map(str, command)]
+
+
+def finished(log):
+    """The whole trace: strace goes on writing for a moment when the program has ended."""
+    end = time.monotonic() + 20
+    while True:
+        text = pathlib.Path(log).read_text()
+        first = text.partition(" ")[0]  # who waits for all the others
+        if re.search(rf"^{first} +\+\+\+ exited", text, re.M):
+            return text
+        if time.monotonic() > end:
+            raise bench.Failure("strace has not ended within 20 seconds")
+        time.sleep(0.01)
+
+
+def main():
+    number = sys.argv[1] if len(sys.argv) == 2 else ""
+    if number not in ROLES:
+        sys.exit("usage: strace.py " + "|".join(ROLES))
+    with tempfile.TemporaryDirectory() as folder:
+        log = os.path.join(folder, "trace")
+        if number in ("02", "03"):
+            program = {"02": ["pingpong", "-n", "1"], "03": ["handoff"]}[number]
+            command = [bench.BUILD / bench.chapter(number) / program[0], *program[1:]]
+            subprocess.run(traced(command, log), stdout=subprocess.DEVNULL, check=True)
+        else:
+            with bench.running(traced(bench.server_command(number), log), 2) as (process, port):
+                subprocess.run([bench.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)], stdout=subprocess.DEVNULL, check=True)
+                time.sleep(0.2)  # for the server to see the end of the last connection
+        text = finished(log)
+    reader = Reader(number)
+    for pid, call in joined(text):
+        line = reader.line(pid, call)
+        if line:
+            print(line)
+
+
+if __name__ == "__main__":
+    bench.main(main)

@@ -1,0 +1,99 @@
+"""Who holds which descriptor: the tables of processes, read from /proc and named in the course's terms."""
+import contextlib
+import os
+import pathlib
+import re
+import socket
+import subprocess
+
+
+def children(pid):
+    """The children of a process, in the order in which they were born."""
+    listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    if listed.exists():
+        return sorted(map(int, listed.read_text().split()))
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def descriptors(pid):
+    """What each descriptor of a process refers to, as the kernel writes it: {3: "socket:[4711]"}.
+
+    Nothing when the process has gone.
+    """
+    table = {}
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for number in os.listdir(folder):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                table[int(number)] = os.readlink(f"{folder}/{number}")
+    return dict(sorted(table.items()))
+
+
+def _address(text):
+    """An address of /proc/net/tcp: 32-bit words in the byte order of the machine."""
+    host, port = text.split(":")
+    words = [int(host[i:i + 8], 16).to_bytes(4, "little") for i in range(0, len(host), 8)]
+    if len(words) == 1:
+        return f"{socket.inet_ntop(socket.AF_INET, words[0])}:{int(port, 16)}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, b''.join(words))}]:{int(port, 16)}"
+
+
+def _tcp_sockets(pid):
+    """By inode, what a TCP socket is. Those of the network namespace of the process."""
+    found = {}
+    for name in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            what = f"listener {_address(fields[1])}" if fields[3] == "0A" else f"connection of client {_address(fields[2])}"
+            found[fields[9]] = what
+    return found
+
+
+def _unix_peers():
+    """By inode, the inode at the other end of a Unix-domain socket (ss, from iproute2, knows it)."""
+    listing = subprocess.run(["ss", "-xanH"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return dict(re.findall(r" (\d+) +\S+ (\d+) *$", listing, re.M))
+
+
+def named(processes):
+    """Rows (process, descriptor, what it is) for processes given as {"master": pid, ...}."""
+    tables = {name: descriptors(pid) for name, pid in processes.items()}
+    tcp = _tcp_sockets(next(iter(processes.values())))
+    peers = _unix_peers()
+    holders = {}
+    for name, table in tables.items():
+        for target in table.values():
+            holders.setdefault(target, []).append(name)
+
+    def what(name, target):
+        inode = re.fullmatch(r"socket:\[(\d+)\]", target)
+        if inode and inode[1] in tcp:
+            return tcp[inode[1]]
+        if inode and inode[1] in peers:
+            others = holders.get(f"socket:[{peers[inode[1]]}]", [])
+            others = list(dict.fromkeys(other for other in others if other != name)) or others[:1]
+            return "channel to " + (others[0] if len(others) == 1 else "nobody" if not others else " and ".join(others))
+        if "signalfd" in target:
+            return "signals"
+        return target
+
+    return [(name, number, what(name, target))
+            for name, table in tables.items() for number, target in table.items() if number > 2 or "socket:" in target]
+
+
+def show(processes, title):
+    """Prints the tables; descriptors 0 to 2 only where they are sockets."""
+    print(title)
+    last = None
+    for name, number, what in named(processes):
+        print(f"  {name if name != last else '':<10}{number:>4}  {what}")
+        last = name
+    print()
