@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Keeps the code that texts show equal to the source that it is taken from.
+
+excerpt.py [--check] FILE.md ...
+
+An excerpt begins with a comment that says where it comes from; the fenced block below it is made:
+
+    <!-- excerpt chapters/04-prefork-select/pool.c hand_over -->         the definition of that name
+    <!-- excerpt chapters/04-prefork-select/pool.c "first" to "last" -->  lines that hold these texts
+
+A definition begins with the comment above it and ends with the brace in the first column. The first
+text must be in one line of the file only; the last is sought from there. With --check nothing is
+written, and a text that differs from its source is an error.
+"""
+import pathlib
+import re
+import sys
+import textwrap
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".sh": "sh", ".mk": "make"}
+EXCERPT = re.compile(r"^<!-- excerpt (\S+) (.*?) -->\n```\w*\n(.*?)^```\n", re.M | re.S)
+BETWEEN = re.compile(r'"(.+)" to "(.+)"')
+
+
+class Mistake(Exception):
+    """What is wrong with an excerpt, in a line."""
+
+
+def definition(lines, name):
+    """The lines of a function, struct, union or enum, with the comment above it."""
+    begins = [i for i, line in enumerate(lines)
+              if re.match(rf"[a-z_].*\b{re.escape(name)}(\(.*[^;]| \{{)$|^def {re.escape(name)}\(", line)]
+    if len(begins) != 1:
+        raise Mistake(f"{name} is defined {len(begins)} times")
+    begin = begins[0]
+    end = next((i for i in range(begin, len(lines)) if lines[i] in ("}", "};")), None)
+    if end is None:
+        raise Mistake(f"{name} has no end")
+    if begin > 0 and lines[begin - 1].endswith("*/"):
+        begin = next(i for i in range(begin - 1, -1, -1) if lines[i].lstrip().startswith("/*"))
+    return lines[begin:end + 1]
+
+
+def between(lines, first, last):
+    begins = [i for i, line in enumerate(lines) if first in line]
+    if len(begins) != 1:
+        raise Mistake(f'"{first}" is in {len(begins)} lines, not in one')
+    end = next((i for i in range(begins[0], len(lines)) if last in lines[i]), None)
+    if end is None:
+        raise Mistake(f'"{last}" does not follow "{first}"')
+    return lines[begins[0]:end + 1]
+
+
+def taken_from_source(path, what):
+    """The text of an excerpt, as its source has it now."""
+    source = ROOT / path
+    if not source.is_file():
+        raise Mistake("there is no such file")
+    lines = source.read_text().splitlines()
+    found = BETWEEN.fullmatch(what)
+    lines = between(lines, *found.groups()) if found else definition(lines, what)
+    return textwrap.dedent("\n".join(lines)) + "\n"
+
+
+def renewed(text):
+    """The text with every excerpt as its source has it."""
+
+    def renew(found):
+        path, what, _ = found.groups()
+        try:
+            code = taken_from_source(path, what)
+        except Mistake as mistake:
+            raise Mistake(f"excerpt {path} {what}: {mistake}") from None
+        language = LANGUAGES.get(pathlib.Path(path).suffix, "")
+        return f"<!-- excerpt {path} {what} -->\n```{language}\n{code}```\n"
+
+    new, count = EXCERPT.subn(renew, text)
+    if count != text.count("<!-- excerpt "):
+        raise Mistake("an excerpt has no fenced block below it")
+    return new
+
+
+def main():
+    check = sys.argv[1:2] == ["--check"]
+    status = 0
+    for name in sys.argv[1 + check:]:
+        path = pathlib.Path(name)
+        try:
+            old = path.read_text()
+            new = renewed(old)
+        except Mistake as mistake:
+            print(f"{name}: {mistake}", file=sys.stderr)
+            status = 1
+            continue
+        if new != old and check:
+            print(f"{name}: an excerpt differs from its source: make texts", file=sys.stderr)
+            status = 1
+        elif new != old:
+            path.write_text(new)
+            print(f"renewed {name}")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
