@@ -1,0 +1,21 @@
+#!/bin/sh
+# check.sh: what the texts say. Excerpts are equal to their source, links inside the repository lead
+# somewhere, pictures have a text, words are spelled, and every command does what it is shown to do.
+set -eu
+cd "$(dirname "$0")/../.."
+
+texts=$(git ls-files '*.md' 2>/dev/null || find . -name '*.md' -not -path './build/*')
+echo "texts: excerpts"
+# shellcheck disable=SC2086 # a list, here and below
+common/text/excerpt.py --check $texts
+echo "texts: links and pictures"
+# shellcheck disable=SC2086
+tests/texts/links.py $texts
+echo "texts: spelling"
+# shellcheck disable=SC2086
+codespell $texts
+git ls-files '*.[ch]' '*.py' '*.sh' '*.mk' 2>/dev/null | xargs -r codespell
+echo "texts: commands"
+# shellcheck disable=SC2086
+prove --exec python3 tests/texts/commands.py :: $texts
+echo "texts: as they say"

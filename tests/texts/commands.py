@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Runs the commands that a text shows, and compares what they print with what it shows.
+
+commands.py FILE.md ...
+
+A command stands in a block fenced as ```console, behind "$ ", from the top of the repository. What
+is shown below it must come, in this order; every number may be another one; a line "..." stands for
+any lines, "..." in a line for any characters. What is not shown is not compared: a text may show no
+output at all. A command must end with status 0, or with the one that "[status 1]" shows as the last
+line.
+
+Each text has terminals of its own, with a shell in each. ```console is the first;
+```console NAME opens one by that name. There a command may go on: once what is shown has come, the
+next block follows. A line "^C" presses Ctrl-C there. All of it runs in a network namespace, where
+that may be made, so that the ports of the texts are free. Prints TAP.
+"""
+import ctypes
+import fcntl
+import os
+import pathlib
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PATIENCE = float(os.environ.get("TEST_PATIENCE", 300))
+BLOCK = re.compile(r"^```console(?: (\w+))?\n(.*?)^```$", re.M | re.S)
+PROMPT = "\x1eprompt"  # with the status behind it: no program prints this
+
+
+class Differs(Exception):
+    """What came is not what the text shows."""
+
+
+class Terminal:
+    """A shell on a pseudo-terminal."""
+
+    all = []  # the open ones: while one is waited for, the others are read, too, or their programs would block
+
+    def __init__(self):
+        self.seen = ""
+        self.shell, self.fd = pty.fork()
+        if self.shell == 0:
+            os.chdir(ROOT)
+            environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
+            environment.pop("PROMPT_COMMAND", None)
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        attributes = termios.tcgetattr(self.fd)
+        attributes[1] &= ~termios.OPOST  # lines end with a newline alone
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
+        self.status = None
+        Terminal.all.append(self)
+        self.wait(lambda text: self.at_prompt())
+
+    def at_prompt(self):
+        """The status of the last command when the shell waits for the next one, else None."""
+        found = re.search(PROMPT + r" (\d+)\n$", self.seen)
+        self.status = int(found[1]) if found else None
+        return found is not None
+
+    def output(self):
+        """What has come since the last command was typed, without the prompt."""
+        text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", self.seen.split(PROMPT)[0]).replace("\r\n", "\n")
+        return re.sub(r"[^\n]*\r", "", text)  # a progress bar is written over
+
+    def wait(self, ready):
+        end = time.monotonic() + PATIENCE
+        while not ready(self):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Differs(f"after {PATIENCE:.0f} seconds")
+            by_fd = {terminal.fd: terminal for terminal in Terminal.all}
+            for fd in select.select(list(by_fd), [], [], left)[0]:
+                try:
+                    by_fd[fd].seen += os.read(fd, 65536).decode(errors="replace")
+                except OSError:
+                    raise Differs("the shell has ended") from None
+
+    def type(self, text):
+        self.seen, self.status = "", None
+        os.write(self.fd, text.encode())
+
+    def close(self):
+        """Hangs up: the kernel sends SIGHUP to the shell and what runs there, and the shell to its jobs."""
+        Terminal.all.remove(self)
+        os.close(self.fd)
+        end = time.monotonic() + 10
+        while os.waitpid(self.shell, os.WNOHANG)[0] == 0:
+            if time.monotonic() > end:
+                os.kill(self.shell, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+def pattern(shown):
+    """The regular expression for what a text shows."""
+    parts = []
+    for line in shown:
+        if line.strip() == "...":
+            parts.append(r"(?:.*\n)*?")
+        else:
+            line = re.escape(line.rstrip()).replace(re.escape("..."), ".*?")
+            parts.append(re.sub(r"\d+", r"\\d+", line) + r"[ \t]*\n")
+    return re.compile("(?m)^" + "".join(parts))
+
+
+def steps(block):
+    """The commands of a block, each with the lines that are shown below it."""
+    found = []
+    for line in block.splitlines():
+        if line.startswith("$ ") or line == "^C":
+            found.append((line.removeprefix("$ "), []))
+        elif line.startswith("> ") and found and not found[-1][1]:
+            found[-1] = (found[-1][0] + "\n" + line.removeprefix("> "), [])
+        elif found:
+            found[-1][1].append(line)
+    return found
+
+
+def run(terminal, command, shown, goes_on):
+    """Types a command and waits for what the text shows, and for the prompt if it does not go on."""
+    expected_status = 0
+    if shown and (told := re.fullmatch(r"\[status (\d+)\]", shown[-1])):
+        expected_status, shown = int(told[1]), shown[:-1]
+    wanted = pattern(shown)
+    if command == "^C":
+        terminal.type("\x03")
+        terminal.wait(lambda t: t.at_prompt() and wanted.search(t.output()))
+        return
+    terminal.type(command + "\n")
+    terminal.wait(lambda t: t.at_prompt() or (goes_on and shown and wanted.search(t.output())))
+    if terminal.status is None:
+        return
+    if not wanted.search(terminal.output()):
+        raise Differs("")
+    if terminal.status != expected_status:
+        raise Differs(f"status {terminal.status}, not {expected_status}")
+
+
+def run_text(path, number):
+    terminals, failed = {}, 0
+    try:
+        for block in BLOCK.finditer(path.read_text()):
+            name = block[1] or ""
+            if name not in terminals:
+                terminals[name] = Terminal()
+            for command, shown in steps(block[2]):
+                number += 1
+                test = f"{number} - {path.relative_to(ROOT)}: {command.splitlines()[0]}"
+                try:
+                    run(terminals[name], command, shown, goes_on=name != "")
+                    print("ok", test, flush=True)
+                except Differs as reason:
+                    failed += 1
+                    print("not ok", test)
+                    for line in [f"differs: {reason}", "shown:", *shown, "came:", *terminals[name].output().splitlines()]:
+                        print("#", line, flush=True)
+                    if terminals[name].status is None:  # it hangs: the rest would hang behind it
+                        return number, failed
+    finally:
+        for terminal in terminals.values():
+            terminal.close()
+    return number, failed
+
+
+def own_network():
+    """Goes on in a network of its own with nothing in it but loopback, where that is allowed."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x40000000) != 0:  # CLONE_NEWNET
+        return
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
+        fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
+
+
+def main():
+    own_network()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    number = failed = 0
+    texts = [pathlib.Path(name).resolve() for name in sys.argv[1:]]
+    for path in texts:
+        number, more = run_text(path, number)
+        failed += more
+    print(f"1..{number}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
