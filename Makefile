@@ -59,6 +59,20 @@ check: ## the tests, and all from lint to soak; a line of result for each (under
 	@common/setup.sh $(check_tools)
 	@tests/check.sh
 
+slides: $(BUILD)/slides/node_modules ## the decks, as HTML, and as PDF where Chromium is
+	@slides/build.py $</.bin/marp $(BUILD)/slides
+	@! command -v chromium >/dev/null || slides/build.py $</.bin/marp $(BUILD)/slides --pdf
+
+$(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
+	@common/setup.sh npm python3
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund
+	@touch $@
+
+texts: ## renew the code that texts and slides show
+	@common/text/excerpt.py $$(git ls-files '*.md')
+
 lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
 	@tests/lint.sh
@@ -105,4 +119,4 @@ time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare pictures slides texts check lint valgrind coverage model fuzz mutants soak clean

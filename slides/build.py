@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""build.py MARP OUT [--pdf]: makes each deck of this folder OUT/NAME.html, and with --pdf OUT/NAME.pdf.
+
+A deck becomes one file that can be copied anywhere: pictures are put into it. The comments that say
+where an excerpt comes from are taken out first, since Marp shows comments as speaker notes.
+"""
+import base64
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)\s]+\.(svg|png))(\))")
+TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+def prepared(deck, pictures):
+    """The text of a deck with whole paths for its pictures, which it notes in `pictures`."""
+
+    def picture(found):
+        path = (deck.parent / found[2]).resolve()
+        if not path.is_file():
+            sys.exit(f"slides: {deck.name}: there is no picture {found[2]}")
+        pictures[str(path)] = f"data:{TYPES[found[3]]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        return found[1] + str(path) + found[4]
+
+    return PICTURE.sub(picture, re.sub(r"^<!-- excerpt .*? -->\n", "", deck.read_text(), flags=re.M))
+
+
+def main():
+    pdf = sys.argv[3:] == ["--pdf"]
+    if len(sys.argv) != 3 + pdf:
+        sys.exit("usage: build.py MARP OUT [--pdf]")
+    marp, out = sys.argv[1], pathlib.Path(sys.argv[2])
+    out.mkdir(parents=True, exist_ok=True)
+    decks = sorted(deck for deck in HERE.glob("[0-9]*.md"))
+    pictures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for deck in decks:
+            (pathlib.Path(folder) / deck.name).write_text(prepared(deck, pictures))
+        command = [marp, "--theme", HERE / "theme.css", "--html", "-I", folder, "-o", out]
+        if pdf:
+            command += ["--pdf", "--pdf-notes", "--allow-local-files"]
+        # Chromium as root runs only without its sandbox; what it is shown is ours.
+        environment = os.environ | ({"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {})
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"slides: {done.stdout.strip()}")
+    for deck in decks:
+        if not pdf:
+            html = (out / f"{deck.stem}.html").read_text()
+            for path, data in pictures.items():
+                html = html.replace(path, data)
+            (out / f"{deck.stem}.html").write_text(html)
+        print(out / f"{deck.stem}.{'pdf' if pdf else 'html'}")
+
+
+if __name__ == "__main__":
+    main()
