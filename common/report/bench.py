@@ -1,15 +1,19 @@
 """What all measurements share: start a server, load it, keep and show what came out."""
+import atexit
 import contextlib
+import ctypes
 import datetime
 import os
 import pathlib
 import platform
 import re
 import shlex
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -114,6 +118,15 @@ def percentile(ordered, percent):
 # ---- results ----
 
 
+def scratch():
+    """This run's own folder for what is not finished. It goes when the run ends, however that is."""
+    folder = BUILD / f"scratch.{os.getpid()}"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def machine():
     """The machine in a few lines, for the head of each file of results."""
     cpu = "unknown CPU"
@@ -128,17 +141,42 @@ def machine():
     ]
 
 
-def write_table(path, columns, rows):
-    """Writes tab-separated values behind the machine's description; all or nothing."""
+@contextlib.contextmanager
+def written(path):
+    """Gives a path to write to. What was written there becomes PATH at the end, or else nothing does."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w") as file:
-        for line in machine():
+    part = scratch() / path.name
+    yield part
+    part.replace(path)
+
+
+def write_table(path, columns, rows, head=()):
+    """Writes tab-separated values behind comments: those of HEAD, and the machine's description."""
+    with written(path) as part, part.open("w") as file:
+        for line in (*head, *machine()):
             print("#", line, file=file)
         print(*columns, sep="\t", file=file)
         for row in rows:
             print(*row, sep="\t", file=file)
-    part.rename(path)
+
+
+def show_table(name, title, columns, rows, notes=()):
+    """Prints a table, its cells being text for readers; also keeps it, for the page of results.
+
+    The first column names the rows and goes to the left, the others to the right. The notes say, one a
+    line, how to read it. In build/results/NAME.table.tsv title and notes are comments at the top.
+    """
+    rows = [[str(cell) for cell in row] for row in rows]
+    lines = [[str(column) for column in columns], *rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    print(f"\n{title}")
+    for line in lines:
+        cells = [f"{cell:>{width}}" for cell, width in zip(line, widths)]
+        cells[0] = f"{line[0]:<{widths[0]}}"
+        print("  " + "   ".join(cells).rstrip())
+    for note in notes:
+        print(textwrap.fill(note, 100, initial_indent="  ", subsequent_indent="  "))
+    write_table(RESULTS / f"{name}.table.tsv", columns, rows, [f"title: {title}", *(f"note: {n}" for n in notes)])
 
 
 def gnuplot_value(value):
@@ -148,27 +186,92 @@ def gnuplot_value(value):
 
 def draw(script, data, picture, **settings):
     """Draws with gnuplot: PICTURE.svg and PICTURE.png, and gives the terminal's version as text."""
-    settings |= {"data": data, "lib": ROOT / "common/report"}
-    for kind in ("svg", "png", "dumb"):
-        values = settings | {"kind": kind, "out": f"{picture}.{kind}"}
+    folder = ROOT / "common/report"
+
+    def gnuplot(kind, out):
+        values = settings | {"data": data, "lib": folder, "kind": kind, "out": out}
         assign = "; ".join(f"{name}={gnuplot_value(value)}" for name, value in values.items())
-        result = subprocess.run(
-            ["gnuplot", "-e", assign, ROOT / "common/report/style.gp", ROOT / "common/report" / script],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        result = subprocess.run(["gnuplot", "-e", assign, folder / "style.gp", folder / script],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         if result.returncode != 0:
             raise Failure(f"gnuplot {script}: {result.stderr.strip()}")
-    return result.stdout
+        return result.stdout
+
+    for kind in ("svg", "png"):
+        with written(pathlib.Path(f"{picture}.{kind}")) as part:
+            gnuplot(kind, part)
+    return gnuplot("dumb", "")
+
+
+# ---- beginning and end ----
+
+
+def stop(number, _frame):
+    global stopped
+    stopped = number
+    raise KeyboardInterrupt
+
+
+stopped = 0  # by which signal
+
+
+def descendants():
+    """The processes that this one has started and that are left, children first."""
+    children = {}
+    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found = list(children.get(os.getpid(), []))
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def clean_up():
+    """Ends what is still running.
+
+    Where a signal interrupted this program does not matter: what has been started is found among the
+    descendants, though no variable has its id. SIGTERM first: a server ends its workers then.
+    """
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    deadline = time.monotonic() + 2
+    asked = set()
+    while left := descendants():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                elif pid not in asked:
+                    os.kill(pid, signal.SIGTERM)
+                    asked.add(pid)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.005)
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(function):
-    """Runs a measurement: a failure is one line and status 1; Ctrl-C ends it and what it started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Runs a measurement: a failure is one line and status 1; a signal ends it and what it started."""
+    # Who loses its parent becomes a child of this process, where clean_up finds it.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in STOPS:
+        signal.signal(number, stop)
     name = pathlib.Path(sys.argv[0]).name
+    status = 1
     try:
         function()
-    except Failure as failure:
-        sys.exit(f"{name}: {failure}")
-    except OSError as error:
-        sys.exit(f"{name}: {error}")
+        status = 0
+    except (Failure, OSError) as failure:
+        print(f"{name}: {failure}", file=sys.stderr)
     except KeyboardInterrupt:
-        sys.exit(f"\n{name}: stopped")
+        print(f"\n{name}: stopped", file=sys.stderr)
+        status = 128 + (stopped or signal.SIGINT)
+    finally:
+        clean_up()
+    sys.exit(status)

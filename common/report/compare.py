@@ -16,8 +16,7 @@ PERCENTS = [*range(0, 90), *(90 + i / 2 for i in range(18)), *(99 + i / 20 for i
 def measure(name, servers, clients, rounds, seconds):
     """Loads each server at each number of clients, in turn. Gives the rows, and all latencies."""
     rows, latencies = [], {}
-    samples = bench.RESULTS / f"{name}.latencies"
-    bench.RESULTS.mkdir(parents=True, exist_ok=True)
+    samples = bench.scratch() / "latencies"
     progress = bench.Progress(rounds * len(clients) * len(servers))
     for number in range(1, rounds + 1):
         for count in clients:
@@ -28,7 +27,6 @@ def measure(name, servers, clients, rounds, seconds):
                 rows.append(row | {"round": number, "server": server, "clients": count})
                 latencies.setdefault((server, count), []).extend(map(float, samples.read_text().split()))
     progress.end()
-    samples.unlink()
     return rows, latencies
 
 
