@@ -32,6 +32,7 @@ enum {
     VARIETY = 4096, /* places in the random bytes where a message can begin */
     TICK_MS = 100,  /* how often time-outs and the progress bar are looked after */
     BUFFER = 256 * 1024,
+    LINES = 256 * 1024, /* bytes of lines to choose from */
 };
 
 /* What can become of a connection. */
@@ -46,6 +47,7 @@ static struct options {
     uint64_t seed;
     pid_t server; /* whose CPU time to measure; 0 for none */
     bool table;   /* tab-separated output */
+    bool lines;   /* messages are lines of text */
     const char *latencies;
 } options = {.address = "127.0.0.1",
              .port = 8083,
@@ -67,6 +69,7 @@ struct client {
 static struct addrinfo *target;
 static bool spread; /* the target is in 127.0.0.0/8: so can the sources be */
 static char *random_bytes;
+static size_t varieties = VARIETY, distance = 1; /* of the messages in `random_bytes` */
 static int epoll;
 static struct samples samples;
 static long outcomes[OUTCOMES];
@@ -103,7 +106,7 @@ static void bind_source(int fd)
 
 static void next_message(struct client *client)
 {
-    client->message = random_bytes + next_random() % VARIETY;
+    client->message = random_bytes + next_random() % varieties * distance;
     client->sent = client->received = 0;
 }
 
@@ -316,13 +319,22 @@ static void parse_target(void)
 
 static void make_random_bytes(void)
 {
-    size_t size = (size_t)options.bytes + VARIETY;
+    size_t length = (size_t)options.bytes;
 
+    /* Messages of any bytes overlap. Lines cannot: they lie one behind the other, fewer if long. */
+    if (options.lines) {
+        distance = length;
+        varieties = length < LINES ? LINES / length : 1;
+    }
+    size_t size = varieties * distance + length;
     random_bytes = malloc(size);
     if (!random_bytes)
         err(EXIT_LOST, "%ld bytes", options.bytes);
     for (size_t i = 0; i < size; i++)
-        random_bytes[i] = (char)(next_random() >> 56);
+        random_bytes[i] = options.lines ? (char)(' ' + next_random() % ('~' - ' ' + 1))
+                                        : (char)(next_random() >> 56);
+    for (size_t i = length - 1; options.lines && i < size; i += length)
+        random_bytes[i] = '\n';
 }
 
 static void allow_descriptors(void)
@@ -422,7 +434,7 @@ static _Noreturn void usage(FILE *out, int status)
 {
     fprintf(out,
             "usage: %s [-a ADDR] [-p PORT] [-c CLIENTS] [-n CONNECTIONS] [-d SECONDS]\n"
-            "            [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID] [-l FILE] [-T]\n"
+            "            [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID] [-l FILE] [-LT]\n"
             "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
             "  -p PORT         its port (8083)\n"
             "  -c CLIENTS      clients, each with one connection at a time (8)\n"
@@ -434,6 +446,7 @@ static _Noreturn void usage(FILE *out, int status)
             "  -s SEED         seed of the random bytes (taken from the system)\n"
             "  -P PID          measure the CPU time of this process and its descendants\n"
             "  -l FILE         write all latencies to FILE, sorted, in µs\n"
+            "  -L              messages are lines: printable bytes that a newline ends\n"
             "  -T              print tab-separated values\n"
             "  -h              print this\n"
             "Latency counts from connect until the last byte is back. Exits 1 when anything was\n"
@@ -459,7 +472,7 @@ static void parse_arguments(int argc, char **argv)
     if (getrandom(&options.seed, sizeof(options.seed), 0) == -1)
         err(EXIT_LOST, "getrandom");
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin */
-    while ((option = getopt(argc, argv, "a:p:c:n:d:b:m:t:s:P:l:Th")) != -1) {
+    while ((option = getopt(argc, argv, "a:p:c:n:d:b:m:t:s:P:l:LTh")) != -1) {
         switch (option) {
         case 'a':
             options.address = optarg;
@@ -493,6 +506,9 @@ static void parse_arguments(int argc, char **argv)
             break;
         case 'l':
             options.latencies = optarg;
+            break;
+        case 'L':
+            options.lines = true;
             break;
         case 'T':
             options.table = true;

@@ -70,6 +70,27 @@ static void serve_and_count(int connection)
     close(connection);
 }
 
+/* As a server that works by lines: a line goes back when its end is there. Counts them as `bytes`;
+ * what is no line of printable bytes does not go back. */
+static void serve_lines(int connection)
+{
+    static char line[1 << 20];
+    size_t length = 0;
+    FILE *input = fdopen(connection, "r");
+
+    for (int c; length < sizeof(line) && (c = getc(input)) != EOF;) {
+        line[length++] = (char)c;
+        if (c == '\n') {
+            seen->bytes++; /* before the client can know, and end, and the test look */
+            send(connection, line, length, MSG_NOSIGNAL);
+            length = 0;
+        } else if (c < ' ' || c > '~') {
+            break;
+        }
+    }
+    fclose(input);
+}
+
 static void reset_at_once(int connection)
 {
     reset(connection);
@@ -591,6 +612,20 @@ static void the_same_seed_sends_the_same_bytes(void **state)
     assert_memory_not_equal(one, other, BYTES);
 }
 
+static void on_request_messages_are_lines(void **state)
+{
+    const char *const lengths[] = {"1", "2", "64", "300000"};
+
+    (void)state;
+    start(serve_lines);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        seen->bytes = 0;
+        load("-T", "-L", "-n", "20", "-m", "5", "-b", lengths[i], NULL);
+        expect_outcomes((struct outcomes){.ok = 20});
+        assert_int_equal(seen->bytes, 100);
+    }
+}
+
 static void an_ipv6_server_can_be_measured(void **state)
 {
     (void)state;
@@ -784,6 +819,7 @@ int main(void)
         TEST(after_the_last_second_no_connection_starts),
         TEST(messages_and_bytes_are_as_asked_for),
         TEST(the_same_seed_sends_the_same_bytes),
+        TEST(on_request_messages_are_lines),
         TEST(an_ipv6_server_can_be_measured),
         TEST(more_clients_than_the_soft_limit_are_possible),
         TEST(more_clients_than_the_hard_limit_are_an_error),
