@@ -25,7 +25,9 @@ programs := $(addprefix $(BUILD)/, \
     common/lab/boundaries \
     common/lab/leaky \
     common/lab/naive \
-    common/load/load)
+    common/load/load \
+    common/peers/accept \
+    common/peers/reuseport)
 
 # What a program or test is made of besides its own .o and common's library.
 library := $(BUILD)/common/common.a
@@ -57,7 +59,7 @@ $(BUILD)/%.o: %.c
 
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
 # The suites in tests/servers hold for every server: each runs once a server, under its name.
-unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/chapters/*/*.c))
+unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/common/*/*.c tests/chapters/*/*.c))
 suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
 server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
 soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-python,$(servers)))

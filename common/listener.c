@@ -43,7 +43,7 @@ bool address_valid(const char *address)
     return info != NULL;
 }
 
-int listener_open(const char *address, int port)
+static int open_listener(const char *address, int port, bool shared)
 {
     struct addrinfo *info = parse_address(address, port);
 
@@ -63,6 +63,7 @@ int listener_open(const char *address, int port)
     if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
                            set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
                            set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
+                           (shared && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
                            bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
                            listen(listener, SOMAXCONN) == -1)) {
         int error = errno;
@@ -74,6 +75,16 @@ int listener_open(const char *address, int port)
     freeaddrinfo(info);
     errno = error;
     return listener;
+}
+
+int listener_open(const char *address, int port)
+{
+    return open_listener(address, port, false);
+}
+
+int listener_open_shared(const char *address, int port)
+{
+    return open_listener(address, port, true);
 }
 
 char *local_name(int socket, char name[SOCKET_NAME_MAX])

@@ -20,6 +20,13 @@ bool address_valid(const char *address);
  */
 int listener_open(const char *address, int port);
 
+/*
+ * The same with SO_REUSEPORT: further listeners of the same user can be opened so on the same
+ * address and port. The kernel gives each connection to one of them, by a hash of its addresses and
+ * ports: socket(7).
+ */
+int listener_open_shared(const char *address, int port);
+
 /* Room for any name that local_name writes, "[2001:db8::1%interface]:65535" for example. */
 enum { SOCKET_NAME_MAX = 80 };
 
