@@ -330,9 +330,10 @@ static void make_random_bytes(void)
     random_bytes = malloc(size);
     if (!random_bytes)
         err(EXIT_LOST, "%ld bytes", options.bytes);
-    for (size_t i = 0; i < size; i++)
-        random_bytes[i] = options.lines ? (char)(' ' + next_random() % ('~' - ' ' + 1))
-                                        : (char)(next_random() >> 56);
+    for (size_t i = 0; i < size; i++) {
+        uint64_t random = next_random() >> 32;
+        random_bytes[i] = (char)(options.lines ? ' ' + random % ('~' - ' ' + 1) : random);
+    }
     for (size_t i = length - 1; options.lines && i < size; i += length)
         random_bytes[i] = '\n';
 }
