@@ -21,13 +21,19 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 RESULTS = BUILD / "results"
 LOAD = BUILD / "common/load/load"
 
-# How the servers are called in tables and plots. The numbers are those of `servers` in the Makefile.
+# How the designs are called in tables and plots. The numbers are those of `servers` in the Makefile.
 NAMES = {
     "01": "1 fork per connection",
     "04": "4 prefork, select",
     "05": "5 exec workers",
     "05-python": "5 with worker.py",
+    "accept": "accept floor",
+    "reuseport": "reuseport floor",
+    "apache": "Apache prefork",
+    "xinetd": "xinetd",
+    "socat": "socat",
 }
+FLOORS = ("accept", "reuseport")
 
 
 def chapter(number):
@@ -36,6 +42,9 @@ def chapter(number):
 
 
 def server_command(name):
+    """What starts a chapter's server, or a floor."""
+    if name in FLOORS:
+        return [str(BUILD / "common/peers" / name)]
     command = [str(BUILD / chapter(name) / "server")]
     if name.endswith("-python"):
         command += ["-w", str(ROOT / chapter(name) / "worker.py")]
@@ -47,21 +56,28 @@ class Failure(Exception):
 
 
 @contextlib.contextmanager
-def running(command, workers=8):
-    """Runs a server on a free port; gives its process and port; ends it and looks how it ended."""
-    process = subprocess.Popen(command + ["-p", "0", str(workers)], stdout=subprocess.PIPE, text=True)
+def started(command, ends=(0,), **options):
+    """Starts a program; ends it with SIGTERM, and looks whether it ended with one of these statuses."""
+    process = subprocess.Popen(command, **options)
     try:
-        ready = re.match(r"listening on .*:(\d+),", process.stdout.readline())
-        if not ready:
-            raise Failure(f"{shlex.join(command)} did not start")
-        yield process, int(ready[1])
+        yield process
         process.terminate()
-        if process.wait(timeout=10) != 0:
+        if process.wait(timeout=10) not in ends:
             raise Failure(f"{shlex.join(command)} ended with status {process.returncode}")
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+
+
+@contextlib.contextmanager
+def running(command, workers=8, **options):
+    """Runs a server on a free port; gives its process and port; ends it and looks how it ended."""
+    command = [*command, "-p", "0", str(workers)]
+    with started(command, stdout=subprocess.PIPE, text=True, **options) as process, process.stdout:
+        ready = re.match(r"listening on .*:(\d+),", process.stdout.readline())
+        if not ready:
+            raise Failure(f"{shlex.join(command)} did not start")
+        yield process, int(ready[1])
 
 
 def load(process, port, *options):
@@ -83,6 +99,8 @@ class Progress:
 
     def step(self, what):
         """Says what comes next. The first call begins step 1."""
+        if stopped:  # the exception was lost, in a destructor for example
+            raise KeyboardInterrupt
         if self.shown:
             part = self.done / self.steps
             passed = time.monotonic() - self.begin
@@ -94,6 +112,23 @@ class Progress:
     def end(self):
         if self.shown:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def in_turn(rounds, runs):
+    """Does the runs in turn, for so many rounds, so that what is compared was measured side by side.
+
+    A run is what it is called, and a function that gives a dictionary. Gives all values by key, as
+    lists in the order of the rounds.
+    """
+    values = {}
+    progress = Progress(rounds * len(runs))
+    for number in range(1, rounds + 1):
+        for what, function in runs:
+            progress.step(f"round {number} of {rounds}: {what}")
+            for key, value in function().items():
+                values.setdefault(key, []).append(value)
+    progress.end()
+    return values
 
 
 # ---- statistics ----
@@ -109,6 +144,58 @@ def spread(values, form="{:.0f}"):
     return f"{middle} ({low}-{high})"
 
 
+def ratios(values, base):
+    """Round by round: what was measured one after the other is compared."""
+    return [a / b for a, b in zip(values, base)]
+
+
+NOISY = 1.4  # the differences that this course is about are larger
+
+
+def verdict(by_round):
+    """What the ratios of the rounds allow to say: "noisy", "same", or "" for a difference of a known size.
+
+    The machine's ups and downs last longer than a run, and mostly cancel out in the ratio of two runs
+    that are neighbours. What does not cancel out is seen in how far apart the rounds' ratios are.
+
+    "noisy" when the highest exceeds the lowest by more than 40 %: then the size of the difference is
+    not known well enough to speak of it. Otherwise "same" when they lie on both sides of 1. If there
+    were no difference, each round would fall to either side with even chance, and all N to the same
+    one with chance 2/2^N: in one of 16 comparisons for five rounds. So where all rounds agree
+    there mostly is a difference, and where they do not, none is claimed.
+    """
+    low, high = min(by_round), max(by_round)
+    if high > NOISY * low:
+        return "noisy"
+    return "same" if low <= 1 <= high else ""
+
+
+MARKS = {"noisy": "? ", "same": "≈ ", "": ""}
+
+
+def ratio_text(by_round):
+    """Verdict, median and range, as text: "0.52 (0.50-0.55)", "≈ 1.01 (0.98-1.03)", "? 0.62 (0.43-0.91)"."""
+    return MARKS[verdict(by_round)] + spread(by_round, "{:.2f}" if max(by_round) < 10 else "{:.1f}")
+
+
+def mark_notes(rows):
+    """What the marks mean that occur in the rows of a table, for below it."""
+    meaning = {"noisy": "?: the rounds differ by more than 40 %; too noisy to conclude from.",
+               "same": "≈: the rounds lie on both sides of 1; no difference is seen."}
+    return [text for what, text in meaning.items()
+            if any(str(cell).startswith(MARKS[what]) for row in rows for cell in row)]
+
+
+def noise_warning(comparisons, command):
+    """A line when the machine was too noisy for some comparisons, a dictionary from name to ratios."""
+    noisy = [name for name, by_round in comparisons.items() if verdict(by_round) == "noisy"]
+    if not noisy:
+        return ""
+    more = f" and {len(noisy) - 6} more" if len(noisy) > 6 else ""
+    return (f"The machine was too noisy to conclude from {len(noisy)} of {len(comparisons)} ratios, whose rounds "
+            f"differ by more than 40 %: {'; '.join(noisy[:6])}{more}. Try again when it is quiet: {command}")
+
+
 def percentile(ordered, percent):
     """The nearest-rank percentile of a sorted list, as common/load/samples.h defines it."""
     rank = -int(-percent / 100 * len(ordered) // 1)
@@ -122,20 +209,48 @@ def scratch():
     """This run's own folder for what is not finished. It goes when the run ends, however that is."""
     folder = BUILD / f"scratch.{os.getpid()}"
     if not folder.exists():
+        for old in BUILD.glob("scratch.*"):  # of a run that was killed
+            if not pathlib.Path("/proc", old.suffix[1:]).exists():
+                shutil.rmtree(old, ignore_errors=True)
         folder.mkdir(parents=True)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
+def first_line(path):
+    """The first line of a file, or "" where there is none to read."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(path).read_text().partition("\n")[0].strip()
+    return ""
+
+
+def virtualisation(cpuinfo):
+    """What can be seen of it from within."""
+    parts = []
+    if re.search(r"^flags\s*:.* hypervisor( |$)", cpuinfo, re.M) or first_line("/sys/hypervisor/type"):
+        maker = f"{first_line('/sys/class/dmi/id/sys_vendor')} {first_line('/sys/class/dmi/id/product_name')}".strip()
+        parts.append(f"virtual machine{f' ({maker})' if maker else ''}")
+    if pathlib.Path("/.dockerenv").exists() or pathlib.Path("/run/.containerenv").exists():
+        parts.append("container")
+    return ", ".join(parts) or "none seen"
+
+
+LOAD_AT_BEGIN = os.getloadavg()
+
+
 def machine():
     """The machine in a few lines, for the head of each file of results."""
-    cpu = "unknown CPU"
+    cpuinfo = ""
     with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
-        cpu = found[1] if found else platform.machine()
+        cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.M)
+    governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not visible"
     return [
-        f"machine: {platform.machine()}, {os.cpu_count()} CPUs, {cpu}",
+        f"machine: {platform.machine()}, {os.cpu_count()} CPUs, {len(os.sched_getaffinity(0))} of them allowed, "
+        f"{model[1] if model else 'unknown model'}",
+        f"frequency governor: {governor}; virtualisation: {virtualisation(cpuinfo)}",
         f"kernel: {platform.system()} {platform.release()}",
+        f"load average at the beginning: {' '.join(f'{load:.2f}' for load in LOAD_AT_BEGIN)}",
         f"date: {datetime.datetime.now().astimezone().isoformat(timespec='seconds')}",
         f"command: {shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])}",
     ]
@@ -163,17 +278,21 @@ def write_table(path, columns, rows, head=()):
 def show_table(name, title, columns, rows, notes=()):
     """Prints a table, its cells being text for readers; also keeps it, for the page of results.
 
-    The first column names the rows and goes to the left, the others to the right. The notes say, one a
-    line, how to read it. In build/results/NAME.table.tsv title and notes are comments at the top.
+    Columns of numbers go to the right, text and the first column to the left. The notes say, one a line, how to read it. In
+    build/results/NAME.table.tsv title and notes are comments at the top.
     """
     rows = [[str(cell) for cell in row] for row in rows]
-    lines = [[str(column) for column in columns], *rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
+
+    def align(number, column):
+        width = max(map(len, column))
+        is_text = number == 0 or any(cell and not re.match(r"(?:[?≈] )?[-(]?\d|-$", cell) for cell in column[1:])
+        return [f"{cell:<{width}}" if is_text else f"{cell:>{width}}" for cell in column]
+
+    columns = [str(column) for column in columns]
+    aligned = [align(number, column) for number, column in enumerate(zip(columns, *rows))]
     print(f"\n{title}")
-    for line in lines:
-        cells = [f"{cell:>{width}}" for cell, width in zip(line, widths)]
-        cells[0] = f"{line[0]:<{widths[0]}}"
-        print("  " + "   ".join(cells).rstrip())
+    for line in zip(*aligned):
+        print("  ".join(["", *line]).rstrip())
     for note in notes:
         print(textwrap.fill(note, 100, initial_indent="  ", subsequent_indent="  "))
     write_table(RESULTS / f"{name}.table.tsv", columns, rows, [f"title: {title}", *(f"note: {n}" for n in notes)])
@@ -184,8 +303,8 @@ def gnuplot_value(value):
     return str(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
 
 
-def draw(script, data, picture, **settings):
-    """Draws with gnuplot: PICTURE.svg and PICTURE.png, and gives the terminal's version as text."""
+def draw(script, data, picture, terminal=True, **settings):
+    """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has one, as text."""
     folder = ROOT / "common/report"
 
     def gnuplot(kind, out):
@@ -200,7 +319,7 @@ def draw(script, data, picture, **settings):
     for kind in ("svg", "png"):
         with written(pathlib.Path(f"{picture}.{kind}")) as part:
             gnuplot(kind, part)
-    return gnuplot("dumb", "")
+    return gnuplot("dumb", "") if terminal else ""
 
 
 # ---- beginning and end ----
@@ -228,14 +347,12 @@ def descendants():
     return found
 
 
-def clean_up():
-    """Ends what is still running.
+def end_descendants():
+    """Ends all that this program has started and that is still there. SIGTERM first, for servers to end workers.
 
-    Where a signal interrupted this program does not matter: what has been started is found among the
-    descendants, though no variable has its id. SIGTERM first: a server ends its workers then.
+    It does not matter where a signal interrupted this program: what it has started is found among the
+    descendants, though no variable may have its id.
     """
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
     deadline = time.monotonic() + 2
     asked = set()
     while left := descendants():
@@ -258,7 +375,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def main(function):
     """Runs a measurement: a failure is one line and status 1; a signal ends it and what it started."""
-    # Who loses its parent becomes a child of this process, where clean_up finds it.
+    # Who loses its parent becomes a child of this process, where end_descendants finds it.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in STOPS:
         signal.signal(number, stop)
@@ -273,5 +390,7 @@ def main(function):
         print(f"\n{name}: stopped", file=sys.stderr)
         status = 128 + (stopped or signal.SIGINT)
     finally:
-        clean_up()
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)
+        end_descendants()
     sys.exit(status)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares servers in turn, A B C A B C ..., and draws what came out.
 
-compare.py [NAME [SERVER ...]]: NAME names the results; without it all servers, at length.
+compare.py [BASE.tsv]: the servers of chapters 1, 4 and 5. With BASE, the table of an earlier run
+(build/results/compare.tsv, kept under another name), it also lays that run and this one side by side.
 """
 import pathlib
 import sys
@@ -13,21 +14,26 @@ COLUMNS = ["clients", "connections", "ok", "refused", "reset", "cut_short", "cor
 PERCENTS = [*range(0, 90), *(90 + i / 2 for i in range(18)), *(99 + i / 20 for i in range(19)), 99.95, 99.99]
 
 
-def measure(name, servers, clients, rounds, seconds):
+def measure(servers, clients, rounds, seconds):
     """Loads each server at each number of clients, in turn. Gives the rows, and all latencies."""
-    rows, latencies = [], {}
+    latencies = {}
     samples = bench.scratch() / "latencies"
-    progress = bench.Progress(rounds * len(clients) * len(servers))
-    for number in range(1, rounds + 1):
-        for count in clients:
-            for server in servers:
-                progress.step(f"round {number} of {rounds}: chapter {server}, {count} clients")
-                with bench.running(bench.server_command(server)) as (process, port):
-                    row = bench.load(process, port, "-c", count, "-d", seconds, "-n", 10**8, "-l", samples)
-                rows.append(row | {"round": number, "server": server, "clients": count})
-                latencies.setdefault((server, count), []).extend(map(float, samples.read_text().split()))
-    progress.end()
-    return rows, latencies
+
+    def run(server, count):
+        with bench.running(bench.server_command(server)) as (process, port):
+            row = bench.load(process, port, "-c", count, "-d", seconds, "-n", 10**8, "-l", samples)
+        latencies.setdefault((server, count), []).extend(map(float, samples.read_text().split()))
+        return {(server, count): row}
+
+    by_run = bench.in_turn(rounds, [(f"chapter {server}, {clients_text(count)}", lambda s=server, c=count: run(s, c))
+                                    for count in clients for server in servers])
+    rows = [row | {"server": server, "clients": count, "round": number}
+            for (server, count), rows in by_run.items() for number, row in enumerate(rows, 1)]
+    return sorted(rows, key=lambda row: row["round"]), latencies
+
+
+def clients_text(count):
+    return f"{count} client{'s' * (count > 1)}"
 
 
 def values(rows, server, clients, column):
@@ -35,43 +41,39 @@ def values(rows, server, clients, column):
     return [row[column] for row in rows if row["server"] == server and row["clients"] == clients]
 
 
-def ratios(rows, server, base, clients, column):
-    """Of each round by itself: what was measured one after the other is compared."""
-    return [a / b for a, b in zip(values(rows, server, clients, column), values(rows, base, clients, column))]
+def show_tables(name, rows, servers, clients, command):
+    columns = [""] + [clients_text(n) for n in clients]
+    rounds = f"median (range) of {max(row['round'] for row in rows)} rounds"
 
-
-def print_table(name, rows, servers, clients):
-    width = 21
-
-    def line(title, cells):
-        print(f"{title:<28}" + "".join(f"{cell:>{width}}" for cell in cells))
-
-    def section(title, column, compare):
-        print()
-        line(title, [])
+    def lines(column, prefix=""):
         for server in servers:
-            line("  " + bench.NAMES[server], [bench.spread(values(rows, server, n, column)) for n in clients])
-        if compare:
-            for server in servers[1:]:
-                line(f"  {server} / {servers[0]}, by round",
-                     [bench.spread(ratios(rows, server, servers[0], n, column), "{:.2f}") for n in clients])
+            yield [prefix + bench.NAMES[server], *(bench.spread(values(rows, server, n, column)) for n in clients)]
 
-    line("median (range)", [f"{n} client{'s' * (n > 1)}" for n in clients])
-    section("server CPU, µs/connection", "server_us", True)
-    section("latency p50, µs", "p50_us", True)
-    section("latency p99, µs", "p99_us", False)
-    section("latency p99.9, µs", "p99.9_us", False)
-    section("connections/s", "rate", False)
+    def ratios(server, n, column):
+        return bench.ratios(values(rows, server, n, column), values(rows, servers[0], n, column))
+
+    def ratio_lines(column, prefix=""):
+        for server in servers[1:]:
+            yield [f"{prefix}{server} / {servers[0]}, by round",
+                   *(bench.ratio_text(ratios(server, n, column)) for n in clients)]
+
+    def show(part, title, table):
+        bench.show_table(f"{name}-{part}", f"{title}: {rounds}", columns, table,
+                         bench.mark_notes(table))
+
+    show("cpu", "Server CPU, µs per connection", [*lines("server_us"), *ratio_lines("server_us")])
+    show("latency", "Latency, µs", [*lines("p50_us", "p50: "), *ratio_lines("p50_us", "p50: "),
+                                    *lines("p99_us", "p99: "), *lines("p99.9_us", "p99.9: ")])
+    show("rate", "Connections per second", [*lines("rate")])
     print()
     lost = {server: sum(row["connections"] - row["ok"] for row in rows if row["server"] == server)
             for server in servers}
     total = sum(row["connections"] for row in rows)
     print(f"of {total:.0f} connections lost: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
-    noisy = [(s, n) for s in servers[1:] for n in clients
-             if (r := ratios(rows, s, servers[0], n, "server_us")) and max(r) > 1.4 * min(r)]
-    if noisy:
-        print("The machine was noisy: CPU ratios differ by more than 40 % between rounds at "
-              + ", ".join(f"chapter {s} with {n} client{'s' * (n > 1)}" for s, n in noisy) + f". Try again: make {name}")
+    warning = bench.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")
+                                   for s in servers[1:] for n in clients}, command)
+    if warning:
+        print(warning)
     return sum(lost.values())
 
 
@@ -119,24 +121,87 @@ def draw(name, servers, clients, ranges):
             for plot, data in (("percentiles", "percentiles"), ("clients", "clients"), ("cpu", "clients"))}
 
 
-def compare(name, servers, clients, rounds, seconds):
-    rows, latencies = measure(name, servers, clients, rounds, seconds)
+def compare(name, servers, clients, rounds, seconds, command=None):
+    """Measures, shows and keeps everything. Gives the rows; fails when a connection was lost."""
+    rows, latencies = measure(servers, clients, rounds, seconds)
     ranges = write_results(name, rows, latencies, servers, clients)
     pictures = draw(name, servers, clients, ranges)
     for picture in pictures.values():
         print(picture)
-    lost = print_table(name, rows, servers, clients)
+    lost = show_tables(name, rows, servers, clients, command or f"make {name}")
     print(f"\nall runs:  {bench.RESULTS / name}.tsv")
     for plot in pictures:
         print(f"picture:   {bench.RESULTS / name}-{plot}.svg (and .png)")
     if lost:
         raise bench.Failure(f"{lost:.0f} connections were lost")
+    return rows
+
+
+# ---- with an earlier run ----
+
+
+def read_runs(path):
+    """The rows of a table that compare.py wrote, and the comments above it."""
+    try:
+        lines = pathlib.Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise bench.Failure(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
+    comments = [line[2:] for line in lines if line.startswith("# ")]
+    header, *body = [line.split("\t") for line in lines if not line.startswith("#")] or [[]]
+    missing = [column for column in ("round", "server", "clients", "p50_us", "server_us") if column not in header]
+    if missing:
+        raise bench.Failure(f"{path}: no table of all runs as make compare writes it: it has no column {missing[0]}")
+    rows = []
+    for number, line in enumerate(body, 1):
+        try:
+            row = {key: text if key == "server" else float(text) for key, text in zip(header, line)}
+            rows.append(row | {"clients": int(row["clients"]), "p50_us": row["p50_us"], "server_us": row["server_us"]})
+        except (ValueError, KeyError):
+            raise bench.Failure(f"{path}: no table of all runs as make compare writes it: row {number}") from None
+    if not rows:
+        raise bench.Failure(f"{path}: no table of all runs as make compare writes it: it has no rows")
+    return rows, comments
+
+
+def beside(old, new):
+    """Ratio of the medians, and whether two lists of values differ by more than their spread.
+
+    The two runs were not in turn: rounds cannot be compared one by one, and a machine that has become
+    slower looks like a server that has. So a difference is claimed only when the ranges do not overlap,
+    which for five rounds each happens by chance in one of 126 comparisons.
+    """
+    apart = min(new) > max(old) or max(new) < min(old)
+    return bench.median(new) / bench.median(old), apart
+
+
+def show_beside(old_rows, new_rows, base, comments):
+    table = []
+    for what, column in (("CPU", "server_us"), ("p50", "p50_us")):
+        for server in dict.fromkeys(row["server"] for row in new_rows):
+            for count in dict.fromkeys(row["clients"] for row in new_rows):
+                old, new = (values(rows, server, count, column) for rows in (old_rows, new_rows))
+                if old:
+                    ratio, apart = beside(old, new)
+                    table.append([f"{what} {bench.NAMES.get(server, server)}", count, bench.spread(old), bench.spread(new),
+                                  f"{ratio:.2f}", "beyond the spread" if apart else "within the spread"])
+    if not table:
+        raise bench.Failure(f"{base}: none of its servers and numbers of clients has been measured now")
+    notes = ["The two runs were not in turn. If designs that nobody changed differ as well, it is the machine that does."]
+    kinds = ("machine:", "frequency governor:", "kernel:")
+    notes += [f"It was another machine, or another kernel: {line}" for line in comments
+              if line.startswith(kinds) and line not in bench.machine()]
+    bench.show_table("compare-base", f"Now against {base}, in µs: median (range)",
+                     ["", "clients", "then", "now", "now / then", "difference"], table, notes)
 
 
 def main():
-    if len(sys.argv) > 1:
-        sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name}")
-    compare("compare", ["01", "04", "05"], [1, 8, 32, 128], 5, 2)
+    if len(sys.argv) > 2:
+        sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [BASE.tsv]")
+    base = sys.argv[1] if len(sys.argv) == 2 else ""
+    old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
+    rows = compare("compare", ["01", "04", "05"], [1, 8, 32, 128], 5, 2)
+    if old:
+        show_beside(old[0], rows, base, old[1])
 
 
 if __name__ == "__main__":

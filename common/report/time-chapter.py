@@ -27,19 +27,6 @@ def placements():
         yield f"any of {len(cpus)} CPUs", set(cpus)
 
 
-def in_turn(rounds, runs):
-    """Does the runs in turn, for so many rounds. Each gives a dictionary; gives all values by key."""
-    values = {}
-    progress = bench.Progress(rounds * len(runs))
-    for number in range(1, rounds + 1):
-        for what, function in runs:
-            progress.step(f"round {number} of {rounds}: {what}")
-            for key, value in function().items():
-                values.setdefault(key, []).append(value)
-    progress.end()
-    return values
-
-
 def show(name, script, title, columns, rows, **settings):
     bench.write_table(bench.RESULTS / f"{name}.tsv", columns, rows)
     print(bench.draw(script, bench.RESULTS / f"{name}.tsv", bench.RESULTS / name, title=title, **settings))
@@ -61,7 +48,7 @@ def time_01():
         lines = [line.split("\t") for line in run("01", "forkcost").splitlines()[1:]]
         return {(int(mib), pages): float(us) for mib, pages, us in lines}
 
-    values = in_turn(3, [("fork at 1 MiB to 1 GiB", forkcost)])
+    values = bench.in_turn(3, [("fork at 1 MiB to 1 GiB", forkcost)])
     sizes = sorted({mib for mib, _ in values})
     show("chapter-01", "forkcost.gp", "", ["mib", "small", "small_low", "small_high", "huge", "huge_low", "huge_high"],
          ([mib, *(f"{f(values[mib, pages]):.1f}" for pages in ("4 KiB", "2 MiB") for f in (bench.median, min, max))]
@@ -77,7 +64,7 @@ def time_02():
         return {(kind, place): float(re.search(r", ([\d.]+) µs each", out)[1])}
 
     places = dict(placements())
-    values = in_turn(5, [(f"{kind}, {place}", lambda k=kind, p=place: pingpong(k, p, places[p]))
+    values = bench.in_turn(5, [(f"{kind}, {place}", lambda k=kind, p=place: pingpong(k, p, places[p]))
                          for kind in ("pipe", "stream", "seqpacket", "dgram") for place in places])
     bars("chapter-02", "A byte there and back", values, list(places))
 
@@ -88,7 +75,7 @@ def time_03():
         return {(way, place): float(us) for way, us in lines}
 
     places = dict(placements())
-    values = in_turn(5, [(place, lambda p=place: passcost(p, places[p])) for place in places])
+    values = bench.in_turn(5, [(place, lambda p=place: passcost(p, places[p])) for place in places])
     bars("chapter-03", "An open descriptor for another process", values, list(places))
 
 
