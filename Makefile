@@ -48,8 +48,14 @@ diff-%: ## what the server of chapter NN changed in that of the chapter before (
 	@common/lab/diff.sh $*
 
 compare: build ## compare fork with prefork: table and plots
+compare: build ## compare fork with prefork: tables and plots (BASE=older.tsv: and with an earlier run)
 	@common/setup.sh gnuplot python3
-	@common/report/compare.py
+	@common/report/compare.py $(if $(BASE),"$(BASE)")
+
+peers: build ## compare with floors, and with Apache, xinetd and socat
+	@common/setup.sh gnuplot python3
+	@for peer in apache2 xinetd socat; do common/setup.sh $$peer || true; done
+	@common/report/peers.py
 
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
@@ -119,4 +125,4 @@ time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build tests test compare pictures slides texts check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare peers pictures check lint valgrind coverage model fuzz mutants soak clean

@@ -5,17 +5,36 @@
 # sudo can ask. Prints the command before it runs it; with DEPS=ask prints it and stops.
 set -u
 
+found_daemon() ( # in a folder that Debian does not put into everybody's PATH
+    PATH=$PATH:${SBIN-/usr/sbin:/sbin}
+    command -v "$1" >/dev/null
+)
+
 found() {
     case $1 in
     cmocka) command -v pkg-config >/dev/null && pkg-config --exists cmocka ;;
     libfuzzer) echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
         clang -fsanitize=fuzzer,address -w -x c - -o /dev/null 2>/dev/null ;;
+    apache2) found_daemon apache2 || found_daemon httpd ;;
+    xinetd) found_daemon xinetd ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
 
+# The servers of others are there to be measured, never to run as services of the system. So of Apache
+# only the program is installed, and xinetd without what Debian would start it by, now and at each boot.
+no_service() { # NAME: options for apt-get
+    for file in /etc/init.d/"$1" /lib/systemd/system/"$1".service /usr/lib/systemd/system/"$1".service; do
+        printf -- '-o Dpkg::Options::=--path-exclude=%s ' "$file"
+    done
+}
+
 package() { # TOOL MANAGER: the packages that bring the tool
     case $1:$2 in
+    apache2:apt-get) echo apache2-bin ;;
+    apache2:dnf) echo httpd ;;
+    apache2:pacman) echo apache ;;
+    xinetd:apt-get) echo "$(no_service xinetd)xinetd" ;;
     gnuplot:apt-get) echo gnuplot-nox ;;
     gnuplot:dnf) echo gnuplot-minimal ;;
     cmocka:apt-get) echo libcmocka-dev pkg-config ;;

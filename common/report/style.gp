@@ -20,7 +20,9 @@ if (kind ne "dumb") {
 
 colour(server) = server eq "01" ? 0xD55E00 : \
                  server eq "04" ? 0x0072B2 : \
-                 server eq "05" ? 0x009E73 : 0xCC79A7
+                 server eq "05" ? 0x009E73 : \
+                 server eq "accept" || server eq "reuseport" ? 0x000000 : \
+                 server eq "apache" || server eq "xinetd" || server eq "socat" ? 0x777777 : 0xCC79A7
 point(server)  = server eq "01" ? 7 : server eq "04" ? 5 : server eq "05" ? 9 : 11
 
 # The N-th name in "first|second|third".

@@ -27,18 +27,18 @@ static void put(const char *name, const char *script)
     assert_int_equal(chmod(path, 0755), 0);
 }
 
-/* A package manager that installs the tools `snorf` and `gnuplot`, whatever it is asked for. */
+/* A package manager that installs `snorf`, `gnuplot` and `xinetd`, whatever it is asked for. */
 static void put_manager(const char *name)
 {
     char script[512];
 
-    snprintf(
-        script, sizeof(script),
-        "echo \"%s $*\" >>%s/called\n"
-        "case \"$*\" in *install*|*-S*|*add*)\n"
-        "for tool in snorf gnuplot; do echo '#!/bin/sh' >%s/$tool; /bin/chmod 755 %s/$tool; done\n"
-        "esac",
-        name, folder, folder, folder);
+    snprintf(script, sizeof(script),
+             "echo \"%s $*\" >>%s/called\n"
+             "case \"$*\" in *install*|*-S*|*add*)\n"
+             "for tool in snorf gnuplot xinetd; do echo '#!/bin/sh' >%s/$tool; /bin/chmod 755 "
+             "%s/$tool; done\n"
+             "esac",
+             name, folder, folder, folder);
     put(name, script);
 }
 
@@ -138,6 +138,32 @@ static void each_package_manager_is_called_in_its_own_words(void **state)
     }
 }
 
+static void xinetd_comes_without_what_would_start_it_as_a_service(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    run_setup("SBIN=", "xinetd");
+    assert_int_equal(output.status, 0);
+    expect_calls(
+        "apt-get update\napt-get install -y --no-install-recommends "
+        "-o Dpkg::Options::=--path-exclude=/etc/init.d/xinetd "
+        "-o Dpkg::Options::=--path-exclude=/lib/systemd/system/xinetd.service "
+        "-o Dpkg::Options::=--path-exclude=/usr/lib/systemd/system/xinetd.service xinetd\n");
+}
+
+static void a_server_is_found_where_not_every_path_leads(void **state)
+{
+    char there[80];
+
+    (void)state;
+    snprintf(there, sizeof(there), "SBIN=%s/sbin", folder);
+    assert_int_equal(mkdir(there + 5, 0755), 0);
+    put("sbin/httpd", "");
+    run_setup(there, "apache2");
+    assert_int_equal(output.status, 0);
+    expect_calls("");
+}
+
 static void asked_to_ask_it_prints_the_command_and_stops(void **state)
 {
     (void)state;
@@ -211,6 +237,8 @@ int main(void)
         TEST(what_is_there_is_not_installed),
         TEST(what_is_missing_is_installed_and_the_command_is_printed),
         TEST(each_package_manager_is_called_in_its_own_words),
+        TEST(xinetd_comes_without_what_would_start_it_as_a_service),
+        TEST(a_server_is_found_where_not_every_path_leads),
         TEST(asked_to_ask_it_prints_the_command_and_stops),
         TEST(without_root_and_sudo_it_prints_the_command_and_stops),
         TEST(with_sudo_it_runs_through_sudo),

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Measures the chapters' servers beside floors and other people's servers, in turn, and draws what came out.
+
+All of them with 8 workers and the same load: a connection with one message of 64 bytes, a line of text,
+since Apache echoes nothing else.
+"""
+import bench
+import designs
+
+CLIENTS = (1, 8, 32)
+ROUNDS = 5
+BASES = ("01", "accept", "reuseport", "apache")  # what the others are compared with
+NOTES = (
+    "CPU is that of all processes of a server, for one connection. Ratios are taken round by round.",
+    "The floors keep fewer promises than the chapters' servers; the sources in common/peers say which. xinetd and "
+    "socat fork for each connection, and xinetd looks up the client's name besides, and does not limit its children.",
+)
+
+
+def clients_text(count):
+    return f"{count} client{'s' * (count > 1)}"
+
+
+def measure(names):
+    """Gives the rows of load by design and number of clients, each in the order of the rounds."""
+    def run(name, clients):
+        with designs.running(name) as (process, port):
+            return {(name, clients): designs.load(name, process, port, "-c", clients, "-d", 1, "-n", 10**7)}
+
+    return bench.in_turn(ROUNDS, [(f"{bench.NAMES[name]}, {clients_text(clients)}", lambda n=name, c=clients: run(n, c))
+                                  for clients in CLIENTS for name in names])
+
+
+def column(rows, name):
+    return [row[name] for row in rows]
+
+
+def show(names, rows):
+    def cpu(name, clients):
+        return column(rows[name, clients], "server_us")
+
+    bases = [base for base in BASES if base in names]
+    comparisons = {}
+    for clients in CLIENTS:
+        table = []
+        for name in names:
+            ratios = {base: bench.ratios(cpu(name, clients), cpu(base, clients)) for base in bases if base != name}
+            for base, by_round in ratios.items():
+                if f"{base} / {name}, {clients_text(clients)}" not in comparisons:
+                    comparisons[f"{name} / {base}, {clients_text(clients)}"] = by_round
+            table.append([bench.NAMES[name], bench.spread(cpu(name, clients)),
+                          f"{bench.median(column(rows[name, clients], 'p50_us')):.0f}",
+                          *(bench.ratio_text(ratios[base]) if base in ratios else "" for base in bases)])
+        bench.show_table(f"peers-{clients}", f"{clients_text(clients)}, 8 workers: median (range) of {ROUNDS} rounds",
+                         ["", "CPU, µs", "p50, µs", *(f"CPU / {designs.short(base)}" for base in bases)], table,
+                         [*(NOTES if clients == CLIENTS[-1] else ()), *bench.mark_notes(table)])
+    warning = bench.noise_warning(comparisons, "make peers")
+    if warning:
+        print("\n" + warning)
+
+
+def write(names, rows):
+    keys = list(next(iter(rows.values()))[0])
+    bench.write_table(bench.RESULTS / "peers.tsv", ["round", "design", *keys],
+                      ([number + 1, name, *(f"{rows[name, clients][number][key]:.10g}" for key in keys)]
+                       for number in range(ROUNDS) for clients in CLIENTS for name in names))
+    # For the plot: a line for each design, from top to bottom; three columns for each number of clients.
+    plot = bench.scratch() / "peers-plot.tsv"
+    bench.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
+                      ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
+                                for clients in CLIENTS for of in (bench.median, min, max))] for name in names))
+    bench.draw("peers.gp", plot, bench.RESULTS / "peers", terminal=False, clients=" ".join(map(str, CLIENTS)),
+               designs=" ".join(names), titles="|".join(bench.NAMES[name] for name in names),
+               lowest=min(min(column(each, "server_us")) for each in rows.values()),
+               highest=max(max(column(each, "server_us")) for each in rows.values()))
+
+
+def main():
+    names = designs.present([*designs.CHAPTERS, *bench.FLOORS, *designs.PEERS])
+    rows = measure(names)
+    write(names, rows)
+    show(names, rows)
+    print(f"\nall runs:  {bench.RESULTS}/peers.tsv")
+    print(f"picture:   {bench.RESULTS}/peers.svg (and .png)")
+    lost = {name: sum(row["connections"] - row["ok"] for clients in CLIENTS for row in rows[name, clients]) for name in names}
+    if any(lost.values()):
+        raise bench.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {bench.NAMES[s]}" for s, n in lost.items() if n))
+
+
+if __name__ == "__main__":
+    bench.main(main)
