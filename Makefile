@@ -16,7 +16,7 @@ prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
 help: ## this list
 	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
 
-build: $(programs) ## compile all programs
+build: $(programs) $(ballast) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
     libfuzzer
@@ -56,6 +56,15 @@ peers: build ## compare with floors, and with Apache, xinetd and socat
 	@common/setup.sh gnuplot python3
 	@for peer in apache2 xinetd socat; do common/setup.sh $$peer || true; done
 	@common/report/peers.py
+
+cost: build ## count what a connection costs: context switches, page faults, system calls, memory
+	@common/setup.sh python3
+	@for tool in strace apache2 xinetd socat; do common/setup.sh $$tool || true; done
+	@common/report/cost.py
+
+growth: build ## see how the cost grows with workers, clients, bytes and the master's memory: plots
+	@common/setup.sh gnuplot python3
+	@common/report/growth.py
 
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
@@ -125,4 +134,4 @@ time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build tests test compare peers pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare peers cost growth pictures check lint valgrind coverage model fuzz mutants soak clean

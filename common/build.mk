@@ -49,6 +49,12 @@ $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o 
 $(programs): %: %.o $(library)
 	$(call say,link,$@) $(CC) $(CFLAGS) $(filter %.o,$^) $(library) $(LDFLAGS) -lm -o $@
 
+# A library that growth.py preloads into a server, to give it memory.
+ballast := $(BUILD)/common/report/ballast.so
+$(ballast): common/report/ballast.c
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(compile) -shared -fPIC $< -o $@
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -c $< -o $@

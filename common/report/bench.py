@@ -319,7 +319,7 @@ def draw(script, data, picture, terminal=True, **settings):
     for kind in ("svg", "png"):
         with written(pathlib.Path(f"{picture}.{kind}")) as part:
             gnuplot(kind, part)
-    return gnuplot("dumb", "") if terminal else ""
+    return "\n".join(line.rstrip() for line in gnuplot("dumb", "").splitlines()).strip("\n") if terminal else ""
 
 
 # ---- beginning and end ----

@@ -127,7 +127,7 @@ def compare(name, servers, clients, rounds, seconds, command=None):
     ranges = write_results(name, rows, latencies, servers, clients)
     pictures = draw(name, servers, clients, ranges)
     for picture in pictures.values():
-        print(picture)
+        print(f"\n{picture}")
     lost = show_tables(name, rows, servers, clients, command or f"make {name}")
     print(f"\nall runs:  {bench.RESULTS / name}.tsv")
     for plot in pictures:

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Measures how the cost of a connection grows: with workers, clients, bytes, and the master's memory.
+
+growth.py [AXIS ...]: all four, or those named. The servers of chapters 1, 4 and 5, in turn.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import bench
+
+SERVERS = ("01", "04", "05")
+ROUNDS = 5
+BALLAST = bench.BUILD / "common/report/ballast.so"
+
+
+def most_workers():
+    """The most workers that a pool of chapter 4 can have: it says so when it is asked for too many."""
+    command = [*bench.server_command("04"), "-p", "0", "100000"]
+    said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          text=True, check=False).stderr
+    at_most = re.search(r"at most (\d+)", said)
+    if not at_most:
+        raise bench.Failure(f"{command[0]} does not say how many workers it can have: {said.strip()}")
+    return int(at_most[1])
+
+
+def workers_points():
+    most = most_workers()
+    try:
+        with bench.running(bench.server_command("04"), most):
+            return [1, 4, 16, 64, 256, most]
+    except bench.Failure:  # it has said why
+        print(f"left out: {most} workers cannot be started here")
+        return [1, 4, 16, 64, 256]
+
+
+def available_mib():
+    return int(re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) // 1024
+
+
+# ---- the axes: which points, what a run does there, and how the plot is to be drawn ----
+
+
+def run(server, *options, workers=8, ballast=0):
+    """The server's CPU for a connection, in µs."""
+    environment = os.environ | ({"LD_PRELOAD": str(BALLAST), "BALLAST_MIB": str(ballast)} if ballast else {})
+    with bench.running(bench.server_command(server), workers, env=environment) as (process, port):
+        row = bench.load(process, port, "-d", 1, *options)
+    if row["ok"] < row["connections"]:
+        raise bench.Failure(f"{row['connections'] - row['ok']:.0f} connections of chapter {server} were lost")
+    return row["server_us"]
+
+
+AXES = {
+    "workers": {
+        "points": workers_points,
+        "run": lambda server, workers: run(server, "-c", 8, "-n", 2000, workers=workers),
+        "title": "Cost against the number of workers, with 8 clients",
+        "label": "workers, log scale; select can watch no more than about a thousand",
+        "log": "x",
+    },
+    "clients": {
+        "points": lambda: [1, 4, 16, 64, 250, 1000],
+        "run": lambda server, clients: run(server, "-c", clients, "-n", 2000),
+        "title": "Cost against the number of clients, with 8 workers",
+        "label": "clients, each with one connection at a time, log scale",
+        "log": "x",
+    },
+    "bytes": {
+        "points": lambda: [1, 64, 1024, 16 << 10, 128 << 10, 1 << 20],
+        "run": lambda server, size: run(server, "-c", 8, "-b", size, "-n", 2000 if size < 1 << 17 else 300),
+        "title": "Cost against the size of the message, with 8 clients and 8 workers",
+        "label": "bytes there and back, log scale",
+        "log": "xy",
+    },
+    "memory": {
+        # Not more than half of what is free: the master's, and nobody else's, but nothing may be swapped.
+        "points": lambda: [0, *(mib for mib in (64, 128, 256, 512, 1024) if 2 * mib < available_mib())],
+        "run": lambda server, mib: run(server, "-c", 8, "-n", 2000 if mib < 256 else 500, ballast=mib),
+        "title": "Cost against the memory of the master, with 8 clients and 8 workers",
+        "label": "MiB that the master has in use besides its own, in pages of 4 KiB",
+        "log": "",
+    },
+}
+
+
+def measure(axis):
+    """Gives the values by server and point, each in the order of the rounds."""
+    points = AXES[axis]["points"]()
+
+    def once(server, point):
+        return {(server, point): AXES[axis]["run"](server, point)}
+
+    return bench.in_turn(ROUNDS, [(f"{axis}: chapter {server}, {point}", lambda s=server, p=point: once(s, p))
+                                  for point in points for server in SERVERS]), points
+
+
+def point_text(axis, point):
+    if axis == "bytes" and point >= 1 << 20:
+        return f"{point >> 20} MiB"
+    if axis == "bytes" and point >= 1 << 10:
+        return f"{point >> 10} KiB"
+    return f"{point} {'B' if axis == 'bytes' else ''}".strip()
+
+
+def show(axis, values, points):
+    name, how = f"growth-{axis}", AXES[axis]
+    parts = (("median", bench.median), ("low", min), ("high", max))
+    table = bench.RESULTS / f"{name}.tsv"
+    bench.write_table(table, [axis, *(f"{server} {part}" for server in SERVERS for part, _ in parts)],
+                      ([point, *(f"{of(values[server, point]):.2f}" for server in SERVERS for _, of in parts)]
+                       for point in points))
+    everything = [value for each in values.values() for value in each]
+    print()
+    print(bench.draw("growth.gp", table, bench.RESULTS / name, title=how["title"], label=how["label"], log=how["log"],
+                     points=" ".join(str(point) for point in points),
+                     point_names="|".join(point_text(axis, point) for point in points),
+                     servers=" ".join(SERVERS), titles="|".join(bench.NAMES[server] for server in SERVERS),
+                     low=min(everything), high=max(everything)))
+    # How much it has grown from the first point to the last is looked at round by round.
+    grown = {server: bench.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
+    cells = [[bench.NAMES[server], *(bench.spread(values[server, point]) for point in points),
+              bench.ratio_text(grown[server])] for server in SERVERS]
+    bench.show_table(name, f"Server CPU, µs per connection, by {axis}: median (range) of {ROUNDS} rounds",
+                     ["", *(point_text(axis, point) for point in points), "last / first"], cells, bench.mark_notes(cells))
+
+
+def main():
+    axes = sys.argv[1:] or list(AXES)
+    if not set(axes) <= set(AXES):
+        sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [{'|'.join(AXES)}] ...")
+    for axis in axes:
+        values, points = measure(axis)
+        show(axis, values, points)
+    print()
+    for axis in axes:
+        print(f"picture:   {bench.RESULTS}/growth-{axis}.svg (and .png, .tsv)")
+
+
+if __name__ == "__main__":
+    bench.main(main)
