@@ -47,7 +47,6 @@ diff-%: ## what the server of chapter NN changed in that of the chapter before (
 	@$(there_is)
 	@common/lab/diff.sh $*
 
-compare: build ## compare fork with prefork: table and plots
 compare: build ## compare fork with prefork: tables and plots (BASE=older.tsv: and with an earlier run)
 	@common/setup.sh gnuplot python3
 	@common/report/compare.py $(if $(BASE),"$(BASE)")
@@ -134,4 +133,5 @@ time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3
 	@common/report/time-chapter.py $*
 
-.PHONY: help build tests test compare peers cost growth pictures check lint valgrind coverage model fuzz mutants soak clean
+# Every target that has a text above is something to do, and no file.
+.PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
