@@ -17,6 +17,7 @@ help: ## this list
 	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
 
 build: $(programs) $(ballast) ## compile all programs
+build: $(programs) $(trace) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
     libfuzzer

@@ -4,7 +4,7 @@
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-INCLUDES := -Icommon -Icommon/load -Ichapters/03-descriptor-passing -Ichapters/04-prefork-select
+INCLUDES := -Icommon -Icommon/load -Icommon/trace -Ichapters/03-descriptor-passing -Ichapters/04-prefork-select
 
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
@@ -58,6 +58,15 @@ $(ballast): common/report/ballast.c
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -c $< -o $@
+
+# The library that writes down what servers do: see its source. It is loaded into programs that are not
+# built here, too (env, python3), and must need nothing that a sanitizer or gcov brings.
+trace := $(BUILD)/common/trace/trace.so
+plain  = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(compile))
+
+$(trace): common/trace/trace.c
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(plain) -fPIC -shared $< $(LDFLAGS) -ldl -o $@
 
 .SECONDEXPANSION:
 

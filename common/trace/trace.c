@@ -1,0 +1,205 @@
+/*
+ * trace.so: writes down what programs do, call by call, and holds them up by less than a
+ * microsecond a call.
+ *
+ *     truncate -s 1M /dev/shm/events
+ *     TRACE_FILE=/dev/shm/events LD_PRELOAD=build/common/trace/trace.so SERVER
+ *
+ * The dynamic linker searches this library before libc. So the program calls the functions below;
+ * each asks for the time, calls the function of libc that it hides, asks again, and puts an event
+ * into TRACE_FILE, which is mapped as shared memory. strace(1) stops the process at each call
+ * instead, and wakes another one up to look at it: 50 to 100 µs, more than what is to be measured.
+ *
+ * Several processes write at once. Each takes a place in the file by counting up an atomic number,
+ * and what it has taken is nobody else's: there is no lock. A forked child inherits the memory; a
+ * program that is started by exec inherits the environment, and maps the file itself.
+ *
+ * A hook allocates nothing, keeps errno, and may run in a signal handler, or between fork and exec.
+ * Descriptors are followed by socket: a descriptor has another number in each process, but
+ * SO_COOKIE says that it is the same connection. Calls that libc makes itself are not seen. See
+ * ld.so(8), dlsym(3), socket(7).
+ */
+#include "trace.h"
+
+#include "stopwatch.h"
+
+#include <dlfcn.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct trace *trace; /* NULL: nothing is written down */
+static uint64_t room;       /* events */
+static pid_t pid;           /* asked for once, since getpid is a system call */
+
+/* Maps a file into memory, as large as it is. Returns MAP_FAILED with errno. */
+static void *map(const char *path, size_t *size)
+{
+    struct stat status;
+    void *memory = MAP_FAILED;
+    int file = open(path, O_RDWR | O_CLOEXEC);
+
+    if (file != -1 && fstat(file, &status) == 0) {
+        *size = (size_t)status.st_size;
+        memory = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    }
+    if (file != -1)
+        close(file);
+    return memory;
+}
+
+/* A program that cannot be traced says so, and runs all the same. */
+__attribute__((constructor)) static void open_trace(void)
+{
+    const char *path = getenv("TRACE_FILE");
+    size_t size = 0;
+    void *memory = path ? map(path, &size) : NULL;
+
+    if (!path) {
+        warnx("trace.so: TRACE_FILE is not set");
+    } else if (memory == MAP_FAILED) {
+        warn("trace.so: TRACE_FILE %s", path);
+    } else if (size < sizeof(*trace)) {
+        warnx("trace.so: TRACE_FILE %s has no room", path);
+    } else {
+        room = (size - sizeof(*trace)) / sizeof(*trace->events);
+        pid = getpid();
+        trace = memory;
+    }
+}
+
+/* Which socket a descriptor is; 0 when it is none. */
+static uint64_t cookie(int descriptor)
+{
+    uint64_t number = 0;
+    socklen_t length = sizeof(number);
+
+    if (descriptor != -1)
+        getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &number, &length);
+    return number;
+}
+
+/* Writes the event of a call that has just returned. */
+static void record(const char *call, int descriptor, int other, long result, int64_t begin)
+{
+    int64_t end = now_ns();
+    int error = errno;
+
+    if (!trace)
+        return;
+    uint64_t place = atomic_fetch_add(&trace->count, 1);
+    if (place >= room)
+        return;
+
+    struct trace_event *event = &trace->events[place];
+    event->begin = begin;
+    event->socket = cookie(other);
+    event->pid = pid;
+    event->descriptor = descriptor;
+    event->other = other;
+    event->result = (int32_t)result;
+    event->error = result == -1 ? error : 0;
+    strncpy(event->call, call, sizeof(event->call) - 1);
+    atomic_store(&event->end, end);
+    errno = error;
+}
+
+/*
+ * Declares hook_NAME, which the linker knows as NAME, and next_NAME, the function that it hides.
+ * That one is looked up before main, since this takes time; but another library's constructor may
+ * call the hook earlier.
+ */
+#define HIDE(type, name, parameters)                                                               \
+    typedef type function_##name parameters;                                                       \
+    static function_##name *next_##name;                                                           \
+    __attribute__((constructor)) static void find_##name(void)                                     \
+    {                                                                                              \
+        if (!next_##name)                                                                          \
+            *(void **)&next_##name = dlsym(RTLD_NEXT, #name);                                      \
+    }                                                                                              \
+    function_##name hook_##name __asm__(#name);                                                    \
+    type hook_##name parameters
+
+/* A hook that writes down every call when it returns. */
+#define HOOK(type, name, parameters, arguments, descriptor, other)                                 \
+    HIDE(type, name, parameters)                                                                   \
+    {                                                                                              \
+        find_##name();                                                                             \
+        int64_t begin = now_ns();                                                                  \
+        type result = next_##name arguments;                                                       \
+        record(#name, descriptor, other, (long)result, begin);                                     \
+        return result;                                                                             \
+    }
+
+HOOK(int, accept, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length), fd,
+     result)
+HOOK(int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),
+     (fd, address, length, flags), fd, result)
+HOOK(ssize_t, recv, (int fd, void *buffer, size_t size, int flags), (fd, buffer, size, flags), fd,
+     -1)
+HOOK(ssize_t, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags), fd,
+     -1)
+HOOK(ssize_t, read, (int fd, void *buffer, size_t size), (fd, buffer, size), fd, -1)
+HOOK(ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size), fd, -1)
+HOOK(int, close, (int fd), (fd), fd, -1)
+HOOK(int, select,
+     (int count, fd_set *readable, fd_set *writable, fd_set *exceptional, struct timeval *timeout),
+     (count, readable, writable, exceptional, timeout), -1, -1)
+HOOK(pid_t, waitpid, (pid_t child, int *status, int options), (child, status, options), -1, -1)
+
+/* The first descriptor of the first control message, or -1. */
+static int passed(const struct msghdr *message)
+{
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    int descriptor = -1;
+
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len >= CMSG_LEN(sizeof(descriptor)))
+        memcpy(&descriptor, CMSG_DATA(header), sizeof(descriptor));
+    return descriptor;
+}
+
+HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), fd,
+     passed(message))
+HOOK(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), fd,
+     result == -1 ? -1 : passed(message))
+
+/* ---- where a process begins and ends ---- */
+
+HIDE(pid_t, fork, (void))
+{
+    find_fork();
+    int64_t begin = now_ns();
+    pid_t child = next_fork();
+    if (child == 0)
+        pid = getpid();
+    record("fork", -1, -1, child, begin);
+    return child;
+}
+
+HIDE(int, execv, (const char *path, char *const arguments[]))
+{
+    find_execv();
+    record("execv", -1, -1, 0, now_ns()); /* it returns only when it has failed */
+    return next_execv(path, arguments);
+}
+
+HIDE(void, _exit, (int status))
+{
+    find__exit();
+    record("exit", -1, -1, status, now_ns());
+    next__exit(status);
+}
+
+__attribute__((destructor)) static void leave_main(void)
+{
+    record("exit", -1, -1, 0, now_ns());
+}
