@@ -66,6 +66,14 @@ growth: build ## see how the cost grows with workers, clients, bytes and the mas
 	@common/setup.sh gnuplot python3
 	@common/report/growth.py
 
+timeline: build ## draw what happens to 20 connections, in fork and in prefork, process by process
+	@common/setup.sh gnuplot python3
+	@common/report/timeline.py
+
+timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
+	@common/setup.sh gnuplot python3
+	@common/report/timeline.py $*
+
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
@@ -136,3 +144,4 @@ time-%: build-% ## time chapter NN alone
 
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
+.PHONY: help build tests test compare timeline pictures check lint valgrind coverage model fuzz mutants soak clean

@@ -7,6 +7,8 @@ common/report/compare.py
 for plot in percentiles clients cpu; do
     cp "$results/compare-$plot.svg" "chapters/compare-$plot.svg"
 done
+common/report/timeline.py
+cp "$results/timeline.svg" chapters/timeline.svg
 for chapter in chapters/[0-9]*; do
     number=${chapter#chapters/}
     number=${number%%-*}

@@ -1,0 +1,69 @@
+# What happened to some connections: a panel for each server, in it a row for each process, time to the right.
+# Pale and low is what is under way to a process, or after its end; a line is a process that waits.
+if (kind eq "dumb") exit # a row of characters is no picture: there is a table instead
+
+panels = words(servers)
+forks(panel) = word(servers, panel) eq "01"
+gap = panels == 1 ? 0.9 : 1.3  # rows, above each panel, for its title
+full = panels == 1 ? 0.56 : 0.76 # height of a bar, of a row
+y(panel, row) = -(panel * (processes + 1 + gap) + row)
+
+colour_of(kind) = kind eq "accept" ? 0x56B4E9 : \
+                  kind eq "fork" ? 0xD55E00 : kind eq "fork, under way" ? 0xF0B990 : \
+                  kind eq "exit" ? 0xE69F00 : kind eq "exit, under way" ? 0xF6DCA6 : \
+                  kind eq "hand-over" ? 0x0072B2 : kind eq "hand-over, under way" ? 0x8CC0DE : \
+                  kind eq "echo" ? 0x009E73 : \
+                  kind eq "close" ? 0xCC79A7 : \
+                  kind eq "waits" ? 0xAAAAAA : 0xCCCCCC
+height_of(kind) = kind eq "waits" ? 0.06 : strstrt(kind, "under way") ? 0.5 : 1
+
+set border 1
+unset grid
+unset key
+set tmargin 2.3
+set bmargin 5
+set rmargin 3
+set xrange [0:last / 1e3]
+set yrange [y(panels - 1, processes + 0.6):y(0, -gap)]
+set ytics () scale 0
+do for [panel = 1:panels] {
+    set for [row = 1:processes] ytics add ((forks(panel) ? "a child" : "worker ".row) y(panel - 1, row))
+    set ytics add ("master" y(panel - 1, 0))
+    # (The spaces behind a change of font are of the kind that no SVG viewer leaves out.)
+    set label sprintf("{/*1.5:Bold %s ms}  {/:Bold %s:} %s", word(lengths, panel), name(titles, panel), \
+        forks(panel) ? "each waits for a process to be made" : "the processes are there already") \
+        at graph 0, first y(panel - 1, -0.85)
+}
+set title sprintf("%d connections, from the first accept until the last echo", connections)
+set xlabel "ms since the first accept" offset 0,0.5
+
+# The legend; a key of gnuplot's would be too wide, and have all samples of one height.
+kinds = (strstrt(servers, "01") ? "accept|fork|exit|" : "accept|") \
+    .(servers eq "01" ? "" : "hand-over|")."echo|close|under way|waits"
+width(kind) = 0.05 + 0.0082 * strlen(kind)
+count = 1 + sum [i = 1:strlen(kinds)] (kinds[i:i] eq "|")
+x = 0.51 - (sum [i = 1:count] width(name(kinds, i))) / 2
+do for [i = 1:count] {
+    each = name(kinds, i)
+    set object rectangle center screen x, 0.034 size screen 0.024, screen 0.026 * height_of(each) \
+        fillcolor rgb colour_of(each) fillstyle solid 1 noborder
+    set label each at screen x + 0.018, 0.034
+    x = x + width(each)
+}
+
+# The columns: panel, row, kind, begin and end in µs, connection, process, what.
+begin(c) = column(4) / 1e3
+end(c) = column(5) / 1e3
+middle(c) = y(column(1), column(2))
+half(c) = full * height_of(strcol(3)) / 2
+below_master(c) = y(column(1), 0) - full / 2
+layer(kind) = kind eq "waits" ? 1 : strstrt(kind, ",") ? 2 : 3
+
+plot for [n = 1:3] data every ::1 using (layer(strcol(3)) == n ? begin(0) : NaN):(middle(0)):(begin(0)):(end(0)): \
+         (middle(0) - half(0)):(middle(0) + half(0)):(colour_of(strcol(3))) \
+         with boxxyerror linecolor rgb variable linewidth 0.7 fillstyle solid 1 border, \
+     data every ::1 using (strcol(3) eq "hand-over, under way" ? begin(0) : NaN):(below_master(0)): \
+         (end(0) - begin(0)):(middle(0) + full / 2 - below_master(0)) \
+         with vectors head filled size screen 0.006,20 linecolor rgb "#777777", \
+     for [n = 1:(panels == 1)] data every ::1 using (begin(0)):(strcol(8) eq "begins" ? middle(0) + full / 2 : NaN):6 \
+         with labels left offset 0.3,0.6 font ",12"

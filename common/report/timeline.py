@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Draws what happened to 20 connections, process by process, from a trace of the real server.
+
+timeline.py [NAME]: of one server; without NAME, fork and prefork on one time axis.
+"""
+import collections
+import contextlib
+import mmap
+import os
+import struct
+import subprocess
+import sys
+import time
+
+import bench
+
+# A burst is so many connections by so many clients, to a server with so many workers. After some
+# that only warm up, of several the one of median length is drawn.
+WORKERS, CLIENTS, CONNECTIONS, WARM_UP, BURSTS = 4, 4, 20, 10, 25
+
+# ---- reading a trace: struct trace in common/trace/trace.h ----
+
+Event = collections.namedtuple("Event", "begin end socket pid descriptor other result error call")
+COUNT, EVENT = struct.Struct("=Q"), struct.Struct("=qqQiiiii12s")
+
+
+def count(trace):
+    """How many events there are, and how many of them found no room."""
+    number, room = COUNT.unpack_from(trace)[0], (len(trace) - COUNT.size) // EVENT.size
+    return min(number, room), max(number - room, 0)
+
+
+def read(trace, first=0):
+    """The events from number FIRST on, in the order in which they ended."""
+    events = (EVENT.unpack_from(trace, COUNT.size + i * EVENT.size) for i in range(first, count(trace)[0]))
+    return sorted((Event(*event[:-1], event[-1].rstrip(b"\0").decode()) for event in events if event[1]),
+                  key=lambda event: event.end)
+
+
+# ---- what the events say of a connection ----
+
+# The calls from accept to the end of it. The master: accept, give (fork or sendmsg), drop (closes its
+# copy), done (waitpid, or the read of the report). The process that serves: take (fork, or recvmsg),
+# recv, send, close, leave (exit, or the report).
+Connection = collections.namedtuple("Connection", "accept give drop done take recv send close leave")
+
+
+def follow(accept, events):
+    """What happened to an accepted connection. None if that is not complete."""
+    def first(condition):
+        return next(filter(condition, events))
+
+    try:
+        give = first(lambda e: e.pid == accept.pid and e.begin >= accept.end and e.result > 0
+                     and (e.call == "fork" or e.call == "sendmsg" and e.socket == accept.socket))
+        forked = give.call == "fork"
+        take = first(lambda e: e.call == give.call and e.pid == give.result if forked
+                     else e.call == "recvmsg" and e.socket == accept.socket)
+        # The child has the number of its parent, a worker has one of its own.
+        connection = accept.other if forked else take.other
+
+        def calls(who, after, names, descriptor):
+            return [e for e in events if e.pid == who.pid and e.begin >= after and e.call in names
+                    and descriptor in (e.descriptor, None)]
+
+        drop = calls(accept, give.end, ("close",), accept.other)[0]
+        close = calls(take, take.end, ("close",), connection)[0]
+        recv = calls(take, take.end, ("recv", "read"), connection)[0]
+        send = [e for e in calls(take, recv.end, ("send", "write"), connection) if e.end <= close.begin][-1]
+        if forked:
+            leave = calls(take, close.end, ("exit",), None)[0]
+            done = first(lambda e: e.pid == accept.pid and e.call == "waitpid" and e.result == take.pid)
+        else:
+            leave = calls(take, close.end, ("send", "write"), take.descriptor)[0]
+            done = first(lambda e: e.pid == accept.pid and e.call in ("recv", "read")
+                         and e.descriptor == give.descriptor and e.end >= leave.begin)
+    except (StopIteration, IndexError):
+        return None
+    return Connection(accept, give, drop, done, take, recv, send, close, leave)
+
+
+def connections(events):
+    """All that were accepted, in this order; None for one that is not complete."""
+    return [follow(e, events) for e in events if e.call.startswith("accept") and e.result >= 0]
+
+
+# ---- the picture: bars in rows ----
+
+# What a process does has a kind: accept, fork, exit, hand-over, echo, close. "fork, under way" is the
+# time from the call in the master until the process runs; likewise "hand-over, under way" and, until
+# the master has noticed, "exit, under way". "waits" is the whole time that a process exists.
+# PID and descriptor are those of the process.
+Bar = collections.namedtuple("Bar", "row kind begin end connection process what pid descriptor")
+
+
+def lanes(spans):
+    """For each (begin, end), in the order of beginning, the lowest lane that is free then."""
+    ends = []
+    for begin, end in spans:
+        lane = next((i for i, free_at in enumerate(ends) if free_at <= begin), len(ends))
+        ends[lane:lane + 1] = [end]
+        yield lane
+
+
+def bars(burst, workers):
+    """The bars of a burst. Row 0 is the master's; then a row for each worker, the pids of a pool. Without
+    them each connection has a child of its own, and the children that do not live at once share a row."""
+    begin, end = burst[0].accept.begin, max(c.done.end for c in burst)
+    for row, pid in enumerate([burst[0].accept.pid, *workers]):
+        yield Bar(row, "waits", begin, end, 0, f"worker {row}" if row else "master", "exists", pid, -1)
+
+    if workers:
+        rows = [1 + workers.index(c.take.pid) for c in burst]
+    else:
+        rows = [1 + lane for lane in lanes((c.give.begin, c.done.end) for c in burst)]
+    arrival, departure = ("hand-over", "hand-over") if workers else ("fork", "exit")
+
+    for number, (c, row) in enumerate(zip(burst, rows), 1):
+        def master(kind, event):
+            return Bar(0, kind, event.begin, event.end, number, "master", event.call, c.accept.pid, c.accept.other)
+
+        def process(kind, begin, end, what):
+            name = f"worker {row}" if workers else f"child {number}"
+            return Bar(row, kind, begin, end, number, name, what, c.take.pid, c.close.descriptor)
+
+        yield master("accept", c.accept)
+        yield master(arrival, c.give)
+        yield master("close", c.drop)
+        yield master(departure, c.done)
+        if not workers:
+            yield process("waits", c.give.begin, c.done.end, "exists")
+        yield process(f"{arrival}, under way", c.give.begin, c.take.end, c.give.call)
+        yield process(arrival, c.take.end, c.recv.begin, "begins")
+        yield process("echo", c.recv.begin, c.send.end, "recv, send")
+        yield process("close", c.close.begin, c.close.end, "close")
+        if workers:
+            yield process(departure, c.leave.begin, c.leave.end, "report")
+        else:
+            yield process(f"{departure}, under way", c.leave.begin, c.done.end, "exit")
+
+
+# ---- tracing ----
+
+LIBRARY = bench.BUILD / "common/trace/trace.so"
+ROOM = 1 << 22  # bytes, for about ten times as many events as come
+
+
+class Server:
+    """A server that runs with trace.so, and the memory into which that writes."""
+
+    def __init__(self, name, stack):
+        self.name = name
+        # Both files are named by descriptors of this process: a path may hold a space, which would
+        # end it in LD_PRELOAD; and memory without a name leaves nothing behind.
+        library, memory = os.open(LIBRARY, os.O_RDONLY), os.memfd_create("trace")
+        os.ftruncate(memory, ROOM)
+        self.trace = mmap.mmap(memory, ROOM)
+        own = f"/proc/{os.getpid()}/fd"
+        command = ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *bench.server_command(name)]
+        self.process, self.port = stack.enter_context(bench.running(command, WORKERS))
+        # Whom it has forked before the first client came; in chapter 1 nobody.
+        self.workers = [e.result for e in read(self.trace) if e.call == "fork" and e.pid == self.process.pid]
+        self.bursts = []
+
+    def load(self):
+        """A burst. Gives what became of its connections, from accept to the last close."""
+        before = count(self.trace)[0]
+        # Not bench.load: that measures the server's CPU time at the end, and so takes the CPU from it.
+        command = [str(bench.LOAD), "-p", str(self.port), "-c", str(CLIENTS), "-n", str(CONNECTIONS)]
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            raise bench.Failure(f"chapter {self.name}: connections were lost")
+        # The clients have all they want, but the server may still be about to close.
+        deadline = time.monotonic() + 30
+        while True:
+            time.sleep(0.005)
+            burst = connections(read(self.trace, before))
+            if len(burst) == CONNECTIONS and None not in burst:
+                return burst
+            lost = count(self.trace)[1]
+            if lost or time.monotonic() > deadline:
+                raise bench.Failure(f"chapter {self.name}: the trace has {len(burst) - burst.count(None)} of "
+                                    f"{CONNECTIONS} connections; {lost} events found no room in it")
+
+    def typical(self):
+        """The burst of median length."""
+        return sorted(self.bursts, key=length)[len(self.bursts) // 2]
+
+
+def length(burst):
+    """From the first accept to the last echo."""
+    return max(c.send.end for c in burst) - burst[0].accept.begin
+
+
+def trace(names):
+    """Sends bursts of connections to these servers, in turn."""
+    with contextlib.ExitStack() as stack:
+        servers = [Server(name, stack) for name in names]
+        for number in range(WARM_UP + BURSTS):
+            for server in servers:
+                burst = server.load()
+                if number >= WARM_UP:
+                    server.bursts.append(burst)
+    return servers
+
+
+# ---- what comes out ----
+
+PHASES = [
+    ("accept", lambda c: c.accept.end - c.accept.begin),
+    ("fork or sendmsg, the master's call", lambda c: c.give.end - c.give.begin),
+    ("from that call until the process runs", lambda c: c.take.end - c.give.begin),
+    ("until it reads", lambda c: c.recv.begin - c.take.end),
+    ("echo", lambda c: c.send.end - c.recv.begin),
+    ("all of this: from accept to echo", lambda c: c.send.end - c.accept.begin),
+    ("close", lambda c: c.close.end - c.close.begin),
+    ("exit until reaped, or report until read", lambda c: c.done.end - c.leave.begin),
+]
+
+
+def show(name, servers):
+    """Prints and keeps the table: of all bursts, not only of those that are drawn."""
+    def median(server, phase):
+        return f"{bench.median(phase(c) for burst in server.bursts for c in burst) / 1e3:.1f}"
+
+    def numbers(server):
+        pairs = [f"{c.accept.other} -> {c.close.descriptor}" for burst in server.bursts for c in burst]
+        return collections.Counter(pairs).most_common(1)[0][0]
+
+    bench.show_table(
+        name, "Where the time of a connection goes, in µs",
+        ["", *(bench.NAMES[server.name] for server in servers)],
+        [*([what, *(median(server, phase) for server in servers)] for what, phase in PHASES),
+         ["descriptor: in the master -> in the process", *map(numbers, servers)]],
+        [f"Each row the median of {BURSTS * CONNECTIONS} connections: {BURSTS} bursts of {CONNECTIONS}, {CLIENTS} "
+         f"clients, {WORKERS} workers. It is time that passed, waiting for a CPU included.",
+         "The picture shows the burst of median length. In chapter 1 a row holds one child after the other."])
+
+
+def write_bars(path, servers):
+    """What is drawn, a panel for each server. Gives when the last bar ends, in µs."""
+    rows = []
+    for panel, server in enumerate(servers):
+        burst = server.typical()
+        for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
+            begin, end = ((ns - burst[0].accept.begin) / 1e3 for ns in (bar.begin, bar.end))
+            rows.append([panel, *bar._replace(begin=f"{begin:.3f}", end=f"{end:.3f}"), server.name])
+    columns = ["panel", *Bar._fields, "server"]
+    bench.write_table(path, [f"{c}_us" if c in ("begin", "end") else c for c in columns], rows)
+    return max(float(row[columns.index("end")]) for row in rows)
+
+
+def timeline(name, names):
+    servers = trace(names)
+    path = bench.RESULTS / f"{name}.tsv"
+    last = write_bars(path, servers)
+    bench.draw("timeline.gp", path, bench.RESULTS / name, servers=" ".join(names), last=last,
+               titles="|".join(bench.NAMES[server] for server in names),
+               lengths=" ".join(f"{length(server.typical()) / 1e6:.1f}" for server in servers),
+               connections=float(CONNECTIONS), processes=float(WORKERS))
+    show(name, servers)
+    print(f"\nall bars:  {path}")
+    print(f"picture:   {bench.RESULTS / name}.svg (and .png)")
+
+
+def main():
+    arguments = sys.argv[1:]
+    if not arguments:
+        timeline("timeline", ["01", "04"])
+    elif len(arguments) == 1 and arguments[0] in bench.NAMES:
+        timeline(f"timeline-{arguments[0]}", arguments)
+    else:
+        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.NAMES)}")
+
+
+if __name__ == "__main__":
+    bench.main(main)
