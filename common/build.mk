@@ -60,13 +60,14 @@ $(BUILD)/%.o: %.c
 	$(call say,compile,$<) $(compile) -c $< -o $@
 
 # The library that writes down what servers do: see its source. It is loaded into programs that are not
-# built here, too (env, python3), and must need nothing that a sanitizer or gcov brings.
+# built here, too (env, python3), and must need nothing that a sanitizer or gcov brings. What it calls is
+# looked up when it is loaded (-z now), not once more in every child.
 trace := $(BUILD)/common/trace/trace.so
 plain  = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(compile))
 
 $(trace): common/trace/trace.c
 	@mkdir -p $(@D)
-	$(call say,link,$@) $(plain) -fPIC -shared $< $(LDFLAGS) -ldl -o $@
+	$(call say,link,$@) $(plain) -fPIC -shared -Wl,-z,now $< $(LDFLAGS) -ldl -o $@
 
 .SECONDEXPANSION:
 

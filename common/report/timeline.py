@@ -226,14 +226,17 @@ def show(name, servers):
         pairs = [f"{c.accept.other} -> {c.close.descriptor}" for burst in server.bursts for c in burst]
         return collections.Counter(pairs).most_common(1)[0][0]
 
+    notes = [f"Each row the median of {BURSTS * CONNECTIONS} connections: {BURSTS} bursts of {CONNECTIONS}, "
+             f"{CLIENTS} clients, {WORKERS} workers. It is time that passed, waiting for a CPU included.",
+             "The picture shows the burst of median length."]
+    if not servers[0].workers:
+        notes[-1] += (" In chapter 1 a row holds one child after the other. "
+                      "The trace itself makes a fork about a tenth slower.")
     bench.show_table(
         name, "Where the time of a connection goes, in µs",
         ["", *(bench.NAMES[server.name] for server in servers)],
         [*([what, *(median(server, phase) for server in servers)] for what, phase in PHASES),
-         ["descriptor: in the master -> in the process", *map(numbers, servers)]],
-        [f"Each row the median of {BURSTS * CONNECTIONS} connections: {BURSTS} bursts of {CONNECTIONS}, {CLIENTS} "
-         f"clients, {WORKERS} workers. It is time that passed, waiting for a CPU included.",
-         "The picture shows the burst of median length. In chapter 1 a row holds one child after the other."])
+         ["descriptor: in the master -> in the process", *map(numbers, servers)]], notes)
 
 
 def write_bars(path, servers):

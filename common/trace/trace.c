@@ -1,6 +1,5 @@
 /*
- * trace.so: writes down what programs do, call by call, and holds them up by less than a
- * microsecond a call.
+ * trace.so: writes down what programs do, call by call, and hardly holds them up.
  *
  *     truncate -s 1M /dev/shm/events
  *     TRACE_FILE=/dev/shm/events LD_PRELOAD=build/common/trace/trace.so SERVER
@@ -9,6 +8,8 @@
  * each asks for the time, calls the function of libc that it hides, asks again, and puts an event
  * into TRACE_FILE, which is mapped as shared memory. strace(1) stops the process at each call
  * instead, and wakes another one up to look at it: 50 to 100 µs, more than what is to be measured.
+ * Here it is about 0.2 µs a call. A forked child pays more, as for any memory that it shares and
+ * any library that it uses: 20 to 30 µs of the 200 that a connection takes of the CPU in chapter 1.
  *
  * Several processes write at once. Each takes a place in the file by counting up an atomic number,
  * and what it has taken is nobody else's: there is no lock. A forked child inherits the memory; a
@@ -38,7 +39,6 @@
 
 static struct trace *trace; /* NULL: nothing is written down */
 static uint64_t room;       /* events */
-static pid_t pid;           /* asked for once, since getpid is a system call */
 
 /* Maps a file into memory, as large as it is. Returns MAP_FAILED with errno. */
 static void *map(const char *path, size_t *size)
@@ -71,7 +71,6 @@ __attribute__((constructor)) static void open_trace(void)
         warnx("trace.so: TRACE_FILE %s has no room", path);
     } else {
         room = (size - sizeof(*trace)) / sizeof(*trace->events);
-        pid = getpid();
         trace = memory;
     }
 }
@@ -102,7 +101,7 @@ static void record(const char *call, int descriptor, int other, long result, int
     struct trace_event *event = &trace->events[place];
     event->begin = begin;
     event->socket = cookie(other);
-    event->pid = pid;
+    event->pid = getpid();
     event->descriptor = descriptor;
     event->other = other;
     event->result = (int32_t)result;
@@ -179,9 +178,7 @@ HIDE(pid_t, fork, (void))
     find_fork();
     int64_t begin = now_ns();
     pid_t child = next_fork();
-    if (child == 0)
-        pid = getpid();
-    record("fork", -1, -1, child, begin);
+    record("fork", -1, -1, child, begin); /* in both processes */
     return child;
 }
 
