@@ -38,9 +38,8 @@ def bars(name, title, values, places):
     show(name, "bars.gp", title, ["what", *(f"{place} {part}" for place in places for part in ("median", "low", "high"))],
          ([f'"{thing}"', *(f"{f(values[thing, place]):.2f}" for place in places for f in (bench.median, min, max))]
           for thing in things), places="|".join(places))
-    print(f"{'µs, median (range)':<28}" + "".join(f"{place:>24}" for place in places))
-    for thing in things:
-        print(f"{thing:<28}" + "".join(f"{bench.spread(values[thing, place], '{:.1f}'):>24}" for place in places))
+    bench.show_table(name, f"{title}: µs, median (range)", ["", *places],
+                     ([thing, *(bench.spread(values[thing, place], "{:.1f}") for place in places)] for thing in things))
 
 
 def time_01():
@@ -53,9 +52,8 @@ def time_01():
     show("chapter-01", "forkcost.gp", "", ["mib", "small", "small_low", "small_high", "huge", "huge_low", "huge_high"],
          ([mib, *(f"{f(values[mib, pages]):.1f}" for pages in ("4 KiB", "2 MiB") for f in (bench.median, min, max))]
           for mib in sizes))
-    print(f"{'fork, exit and wait, µs':<28}{'4 KiB pages':>24}{'2 MiB pages':>24}")
-    for mib in sizes:
-        print(f"{f'{mib} MiB touched':<28}" + "".join(f"{bench.spread(values[mib, p]):>24}" for p in ("4 KiB", "2 MiB")))
+    bench.show_table("chapter-01", "fork, exit and wait: µs, median (range)", ["memory in use", "4 KiB pages", "2 MiB pages"],
+                     ([f"{mib} MiB", *(bench.spread(values[mib, pages]) for pages in ("4 KiB", "2 MiB"))] for mib in sizes))
 
 
 def time_02():
