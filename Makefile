@@ -74,6 +74,10 @@ timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
 	@common/setup.sh gnuplot python3
 	@common/report/timeline.py $*
 
+report: ## all tables and plots measured so far, on one page for a browser or a web server
+	@common/setup.sh python3
+	@common/report/report.py
+
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
@@ -145,3 +149,4 @@ time-%: build-% ## time chapter NN alone
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
 .PHONY: help build tests test compare timeline pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare report pictures check lint valgrind coverage model fuzz mutants soak clean

@@ -1,0 +1,137 @@
+"""The sections of the page of results, in the order of the course: what each asks, and how to read its plots.
+
+A section owns the results of its name, and all whose names go on with a dash: "compare" owns
+compare-cpu.svg. What no section owns is shown at the end of the page. No text here says what came out: that
+differs from machine to machine.
+"""
+import collections
+
+# A plot: the name of its file, or a pattern of names, which need not be there; what is drawn, for who cannot see
+# it; how to read it.
+Plot = collections.namedtuple("Plot", "name drawn reading")
+# number: the chapter's, if it is one. target: the `make` that measures it. plots: in their order on the page.
+Section = collections.namedtuple("Section", "group name number title question target plots")
+
+CHAPTERS, COMPARED, LOADED, OTHERS = "The chapters", "Compared and explained", "Under load", "In the field"
+
+
+def latency(name, servers):
+    """The plots that each comparison of servers has."""
+    return [
+        Plot(f"{name}-percentiles",
+             "Two panels with a curve for each server: latency in microseconds, on a logarithmic scale, against the "
+             "percentage of connections served within it. Left with the fewest clients, right with the most.",
+             "The x axis stretches towards 100 %: each step to the right is ten times rarer. Lower is better. Where "
+             "curves run level, every connection is served alike; where they rise, some wait."),
+        Plot(f"{name}-cpu",
+             "Bars from zero, one for each server in a group for each number of clients: microseconds of CPU time of "
+             "the server and all its processes, per connection.",
+             "The CPU time of the server and all its processes, divided by the connections served. On a busy machine "
+             "this is the steadiest figure. The thin lines are the range of the rounds."),
+        Plot(f"{name}-clients",
+             "Two lines for each server, the median latency and above it the 99th percentile, in microseconds against "
+             "the number of clients; both axes are logarithmic.",
+             "Each client has one connection at a time and opens the next when it has its reply. From the number of "
+             f"clients that keeps the CPUs busy, latency can only grow with it. {servers}".strip()),
+    ]
+
+
+SECTIONS = [
+    Section(CHAPTERS, "chapter-01", "1", "Fork per connection",
+            "What does a process per connection cost, and what makes it dearer?", "chapter-01", [
+                Plot("chapter-01",
+                     "Two lines, for pages of 4 KiB and of 2 MiB: microseconds for fork, exit and wait against the MiB "
+                     "of memory that the parent uses; both axes are logarithmic.",
+                     "fork copies no memory of the process, but it copies the tables that say where the memory is: an "
+                     "entry for each page in use. Pages of 2 MiB need 512 times fewer entries. The bars on the points "
+                     "are the range of the rounds."),
+            ]),
+    Section(CHAPTERS, "chapter-02", "2", "Socketpair",
+            "How fast can two processes talk? A byte goes there and back, through each kind of channel.",
+            "chapter-02", [
+                Plot("chapter-02",
+                     "Bars from zero, for a pipe and three kinds of socketpair: microseconds for a byte there and "
+                     "back, with both processes on one CPU and on any.",
+                     "Bars start at zero, thin lines are the range of the rounds. On one CPU the two take turns. On "
+                     "several each must wake the other, and where they run the scheduler chooses: look at the range."),
+            ]),
+    Section(CHAPTERS, "chapter-03", "3", "Descriptor passing",
+            "What does it cost to give an open descriptor to another process? It is shown next to a byte alone, which "
+            "is the least that a message can cost, and to a new process, which is what the passing saves.",
+            "chapter-03", [
+                Plot("chapter-03",
+                     "Bars from zero: microseconds for one byte there and back, for a descriptor passed, and for fork, "
+                     "exit and wait, with both processes on one CPU and on any.",
+                     "The first two bars differ by the descriptor in the message. The third is a process with next to "
+                     "no memory: the cheapest there is."),
+            ]),
+    Section(CHAPTERS, "chapter-04", "4", "Prefork with select",
+            "What does a pool of processes gain, whose master hands each of them its connections?",
+            "chapter-04", latency("chapter-04", "")),
+    Section(CHAPTERS, "chapter-05", "5", "Exec workers",
+            "Does a worker that is a program of its own cost more than a copy of the master? And what if it is "
+            "written in Python?", "chapter-05",
+            [plot for i in (1, 0, 2) for plot in [latency("chapter-05", "")[i]]]),
+    Section(COMPARED, "compare", "", "The servers side by side",
+            "What does a connection cost with each design, and how long does it take? The servers run in turn, again "
+            "and again, so that what disturbs one of them disturbs all; ratios are taken within a round.",
+            "compare", latency("compare", "")),
+    Section(COMPARED, "cost", "", "What the kernel is asked to do",
+            "Which system calls does each design make for a connection? They explain the CPU times above: a process "
+            "costs more than all the messages that replace it.", "cost", [
+                Plot("cost",
+                     "Bars for each design: system calls per connection, by kind.",
+                     "Counted over many connections and divided by their number, in all processes of the server."),
+            ]),
+    Section(COMPARED, "timeline", "", "Where the time of a connection goes",
+            "What happens between accept and close, in which process, and when? A trace of the real servers shows a "
+            "burst of connections, process by process.", "timeline", [
+                Plot("timeline",
+                     "For each design a row for the master and one for each process that serves; time in "
+                     "milliseconds to the right, on one axis for both. Bars are what a process does, coloured by kind: "
+                     "accept, fork and exit, hand-over and report, echo, close; thin lines are waiting.",
+                     "Follow a connection from the master's row to the row of the process that serves it. Thin lines "
+                     "are waiting. What is long in one design and missing in the other is what the design saves."),
+                Plot("timeline-*",
+                     "The same for one server by itself: a row for the master and one for each process that serves; "
+                     "time in milliseconds to the right; bars are what a process does, coloured by kind.",
+                     "One server by itself, with the time axis to its own measure."),
+            ]),
+    Section(LOADED, "growth", "", "What grows with what",
+            "How does the cost of a connection change with the workers, the clients, the size of the message and "
+            "the memory of the server?", "growth", [
+                Plot("growth-workers", "A line for each design: cost of a connection against the number of workers.",
+                     "A level line is the promise of a design that scales with it."),
+                Plot("growth-clients", "A line for each design: cost of a connection against the number of clients.",
+                     "More clients than workers wait in the listener's backlog."),
+                Plot("growth-bytes", "A line for each design: cost of a connection against the bytes it echoes.",
+                     "With large messages the copying outweighs whatever the design costs: the lines meet."),
+                Plot("growth-memory", "A line for each design: cost of a connection against the memory of the server.",
+                     "Only who forks for a connection pays for the memory, at each of them."),
+            ]),
+    Section(LOADED, "omission", "", "The waiting that a closed loop hides",
+            "What do clients really wait when the server falls behind? In a closed loop a slow reply delays the next "
+            "request, and the waiting is never measured; in an open loop requests come on a schedule.", "omission", [
+                Plot("omission",
+                     "Latency by percentile of the same server under the same load, measured in a closed and in an "
+                     "open loop.",
+                     "In the open loop latency counts from the moment at which the request was due. The gap between "
+                     "the curves is what the closed loop omits."),
+            ]),
+    Section(LOADED, "knee", "", "How much is too much",
+            "How many connections a second does each design take before its clients begin to wait?", "knee", [
+                Plot("knee",
+                     "A curve for each design: latency in microseconds, on a logarithmic scale, against the "
+                     "connections that are offered each second.",
+                     "Up to the knee latency is level; behind it more arrives than is served, and the queue grows for "
+                     "as long as the load lasts. Plan to stay left of it."),
+            ]),
+    Section(OTHERS, "peers", "", "Next to servers in use",
+            "How do these servers compare with those that distributions ship, given the same echo, the same number "
+            "of processes and the same load?", "peers", [
+                Plot("peers",
+                     "Bars from zero for each server: microseconds of CPU time per connection, with the range.",
+                     "All serve the same echo to the same clients, in turn. What they do besides differs: logging, "
+                     "limits, access rules. Read the cost together with that."),
+            ]),
+]
