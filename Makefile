@@ -20,7 +20,7 @@ build: $(programs) $(ballast) ## compile all programs
 build: $(programs) $(trace) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
-    libfuzzer
+    libfuzzer chromium tidy
 
 tests: $(unit_tests) $(server_tests) $(soaks)
 

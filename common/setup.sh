@@ -17,6 +17,7 @@ found() {
         clang -fsanitize=fuzzer,address -w -x c - -o /dev/null 2>/dev/null ;;
     apache2) found_daemon apache2 || found_daemon httpd ;;
     xinetd) found_daemon xinetd ;;
+    chromium) command -v chromium >/dev/null || found chromium-browser || found google-chrome ;;
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -55,6 +56,7 @@ package() { # TOOL MANAGER: the packages that bring the tool
     nc:apk) echo netcat-openbsd ;;
     pgrep:dnf | pgrep:pacman) echo procps-ng ;;
     pgrep:*) echo procps ;;
+    tidy:apk) echo tidyhtml ;;
     *) echo "$1" ;;
     esac
 }

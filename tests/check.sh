@@ -39,6 +39,7 @@ check sanitize-clang "make -j2 build tests test CC=clang BUILD=$build/sanitize-c
 check valgrind 'make valgrind'
 check coverage 'make coverage'
 check model 'make model'
+check report 'tests/report/report.py'
 check fuzz "make fuzz FUZZ=${FUZZ:-60}"
 check mutants 'make mutants'
 check soak "make soak SOAK=${SOAK:-50000}"

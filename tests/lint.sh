@@ -33,7 +33,7 @@ shellcheck $scripts
 echo "lint: python"
 python3 - <<'PYTHON'
 import ast, pathlib
-for path in [*pathlib.Path("common").rglob("*.py"), *pathlib.Path("chapters").rglob("*.py")]:
+for path in (path for folder in ("common", "chapters", "tests") for path in pathlib.Path(folder).rglob("*.py")):
     ast.parse(path.read_text(), str(path))
 PYTHON
 echo "lint: clean"
