@@ -16,8 +16,7 @@ prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
 help: ## this list
 	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
 
-build: $(programs) $(ballast) ## compile all programs
-build: $(programs) $(trace) ## compile all programs
+build: $(programs) $(ballast) $(trace) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
     libfuzzer chromium tidy
@@ -148,5 +147,3 @@ time-%: build-% ## time chapter NN alone
 
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
-.PHONY: help build tests test compare timeline pictures check lint valgrind coverage model fuzz mutants soak clean
-.PHONY: help build tests test compare report pictures check lint valgrind coverage model fuzz mutants soak clean
