@@ -9,6 +9,9 @@ INCLUDES := -Icommon -Icommon/load -Icommon/trace -Ichapters/03-descriptor-passi
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
 
+# What Python compiles, too.
+export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
+
 compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
 # ---- programs ------------------------------------------------------------------------------
@@ -80,6 +83,7 @@ suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
 server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
 soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-python,$(servers)))
 support      := $(BUILD)/tests/support.o $(cputime)
+script_tests := $(wildcard tests/common/report/*.py)
 
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
 $(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Test of common/report/compare.py: the comparison with an earlier run. The measurement itself is not run."""
+import contextlib
+import io
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+import tap  # noqa: E402
+
+sys.path.insert(0, str(tap.ROOT / "common/report"))
+import bench  # noqa: E402
+import compare  # noqa: E402
+
+FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="compare-test-"))
+bench.BUILD, bench.RESULTS = FOLDER, FOLDER / "results"
+
+
+def rows(cpu, server="04", clients=8, p50=100.0):
+    """A row for each round, with these CPU times."""
+    zeros = dict.fromkeys(compare.COLUMNS, 0.0)
+    return [zeros | {"round": number, "server": server, "clients": clients, "server_us": us, "p50_us": p50, "ok": 9.0,
+                     "connections": 9.0, "rate": 1.0, "p99_us": p50, "p99.9_us": p50} for number, us in enumerate(cpu, 1)]
+
+
+def written(text):
+    path = FOLDER / "base.tsv"
+    path.write_text(text)
+    return str(path)
+
+
+def test_what_was_written_is_read_again():
+    run = rows([70.25, 71.5]) + rows([200.0], "01", 1)
+    latencies = {(server, clients): [1.0] for server in ("01", "04") for clients in (1, 8)}
+    everything = run + rows([1.0], "01", 8) + rows([1.0], "04", 1)
+    compare.write_results("compare", everything, latencies, ["01", "04"], [1, 8])
+    again, comments = compare.read_runs(bench.RESULTS / "compare.tsv")
+    tap.equal(compare.values(again, "04", 8, "server_us"), [70.25, 71.5])
+    tap.equal(compare.values(again, "01", 1, "server_us"), [200.0])
+    assert any(line.startswith("kernel: ") for line in comments), comments
+
+
+def test_a_file_that_is_no_table_is_one_clear_line():
+    columns = "round\tserver\tclients\tp50_us\tserver_us\n"
+    for text, reason in (("", "no column round"),
+                         ("hello\nworld\n", "no column round"),
+                         ("# machine: x\n", "no column round"),
+                         ("clients\tp50 01\n1\t2\n", "no column round"),
+                         ("round\tserver\tclients\tserver_us\n", "no column p50_us"),
+                         (columns, "no rows"),
+                         (columns + "1\t04\t8\t50\n", "row 1"),
+                         (columns + "1\t04\t8\t50\t70\n1\t04\teight\t50\t70\n", "row 2")):
+        path = written(text)
+        said = tap.raises(bench.Failure, compare.read_runs, path)
+        assert said.startswith(f"{path}: no table of all runs as make compare writes it: ") and reason in said, said
+        assert "\n" not in said
+    path = written("")
+    pathlib.Path(path).write_bytes(b"\x7fELF\xff\xfe")
+    tap.equal(tap.raises(bench.Failure, compare.read_runs, path), f"{path}: not a text file")
+    tap.equal(tap.raises(bench.Failure, compare.read_runs, "/no/such.tsv"), "/no/such.tsv: No such file or directory")
+
+
+def test_a_difference_is_beyond_the_spread_when_the_ranges_do_not_overlap():
+    tap.equal(compare.beside([10, 11, 12], [20, 22, 24]), (2.0, True))
+    tap.equal(compare.beside([20, 22, 24], [10, 11, 12]), (0.5, True))
+    tap.equal(compare.beside([10, 11, 12], [12, 22, 24]), (2.0, False))
+    tap.equal(compare.beside([10, 11, 12], [10, 11, 12]), (1.0, False))
+
+
+def shown(old, new, comments=()):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        compare.show_beside(old, new, "old.tsv", list(comments))
+    return out.getvalue()
+
+
+def test_two_runs_are_laid_side_by_side():
+    text = shown(rows([70, 72, 74]), rows([35, 36, 37], p50=100.0))
+    cpu, p50 = (next(line for line in text.splitlines() if line.strip().startswith(what)) for what in ("CPU 4", "p50 4"))
+    for word in ("72 (70-74)", "36 (35-37)", "0.50", "beyond the spread"):
+        assert word in cpu, cpu
+    for word in ("1.00", "within the spread"):
+        assert word in p50, p50
+
+
+def test_what_only_one_of_the_runs_has_is_left_out():
+    text = shown(rows([70]) + rows([1], "01"), rows([35]) + rows([1], "05"))
+    assert "4 prefork" in text and "1 fork" not in text and "5 exec" not in text, text
+
+
+def test_runs_that_have_nothing_in_common_are_an_error():
+    said = tap.raises(bench.Failure, compare.show_beside, rows([1], "01"), rows([1], "04"), "old.tsv", [])
+    tap.equal(said, "old.tsv: none of its servers and numbers of clients has been measured now")
+
+
+def test_another_machine_is_told():
+    mine = [line for line in bench.machine() if line.startswith("machine:")]
+    assert "another machine" not in shown(rows([1]), rows([1]), mine)
+    assert "another machine, or another kernel: machine: a toaster" in shown(rows([1]), rows([1]), ["machine: a toaster", "date: 1999"])
+
+
+def test_tables_name_what_is_noisy_and_count_what_was_lost():
+    run = rows([100, 100, 100], "01") + rows([50, 50, 90], "04")
+    run[0]["ok"] -= 2
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        lost = compare.show_tables("compare", run, ["01", "04"], [8], "make compare")
+    tap.equal(lost, 2)
+    text = out.getvalue()
+    assert "? 0.50 (0.50-0.90)" in text, text
+    assert "of 54 connections lost: 2 by chapter 01, 0 by chapter 04" in text, text
+    assert "too noisy to conclude from 1 of 1 ratios" in text and "Try again when it is quiet: make compare" in text, text
+
+
+try:
+    tap.run(vars())
+finally:
+    shutil.rmtree(FOLDER, ignore_errors=True)
