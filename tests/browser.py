@@ -216,9 +216,9 @@ class Page:
         area = {}
         if whole:
             size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            # Beyond 16384 pixels a texture ends.
+            # Beyond 16384 pixels a texture ends; a page that is longer is shown smaller.
             area = {"captureBeyondViewport": True, "clip": {
-                "x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16000), "scale": 1}}
+                "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": min(1, 16000 / size["height"])}}
         data = self.call("Page.captureScreenshot", format="png", **area)["data"]
         pathlib.Path(path).write_bytes(base64.b64decode(data))
 

@@ -19,13 +19,14 @@ import xml.etree.ElementTree
 import bench
 from sections import SECTIONS, Plot, Section
 
-# What the comments at the top of a file of results say. facts: of machine, kernel, date, command what there is.
+# A file of results. The comments at its top are the title, notes, and facts: machine, kernel, date, command, ...
 Table = collections.namedtuple("Table", "title notes facts columns rows")
 # What there is of a section: plots as pairs of Plot and path, the tables to show, all facts, files of data.
 Found = collections.namedtuple("Found", "section plots tables facts data")
 
 SVG = "{http://www.w3.org/2000/svg}"
 
+LOAD = "load average at the beginning"
 OTHERWISE = "Other measurements"  # those that no section owns
 
 esc, url = html.escape, urllib.parse.quote
@@ -43,15 +44,18 @@ def read_table(path):
     comments, lines = [], []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# ") and not lines:
-            key, _, value = line[2:].partition(": ")
-            comments.append((key, value.strip()))
+            # A line can hold several: "frequency governor: performance; virtualisation: none seen".
+            whole = line.startswith(("# title: ", "# note: "))
+            for fact in [line[2:]] if whole else re.split("; (?=[a-z ]+: )", line[2:]):
+                key, _, value = fact.partition(": ")
+                comments.append((key, value.strip()))
         elif line:
             lines.append(line.split("\t"))
     if not lines:
         raise ValueError("there is no table in it")
     width = max(map(len, lines))
     rows = [line + [""] * (width - len(line)) for line in lines]
-    facts = {key: value for key, value in comments if key in ("machine", "kernel", "date", "command")}
+    facts = {key: value for key, value in comments if key not in ("title", "note")}
     titles = [value for key, value in comments if key == "title"]
     notes = [value for key, value in comments if key == "note"]
     return Table(titles[0] if titles else "", notes, facts, rows[0], rows[1:])
@@ -72,9 +76,10 @@ def owner(name):
 
 
 def place(section, name):
-    """Where a plot comes in its section."""
-    plots = enumerate(plot.name for plot in section.plots)
-    return next((number for number, pattern in plots if fnmatch.fnmatch(name, pattern)), len(section.plots))
+    """Where a result comes in its section: those that it lists first, then by name, 8 before 32."""
+    listed_names = [plot.name for plot in section.plots] + section.tables
+    number = next((i for i, pattern in enumerate(listed_names) if fnmatch.fnmatch(name, pattern)), len(listed_names))
+    return number, [(not part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", name)]
 
 
 def labels(svg):
@@ -92,7 +97,7 @@ def gather(results):
             name = name[:-len(".table")] if name.endswith(".table") else name
             # Those that nobody knows become sections by the first word of their name.
             first = name.split("-")[0]
-            section = owner(name) or Section("", first, "", first.replace("_", " "), "", "", [])
+            section = owner(name) or Section("", first, "", first.replace("_", " "), "", "", [], [])
             files.setdefault(section.name, (section, []))[1].append((name, path))
 
     found = []
@@ -100,7 +105,7 @@ def gather(results):
     for key in sorted(files, key=lambda key: (known.index(key) if key in known else len(known), key)):
         section, paths = files[key]
         one = Found(section, [], [], [], [])
-        for name, path in sorted(paths, key=lambda each: (place(section, each[0]), each)):
+        for name, path in sorted(paths, key=lambda each: (place(section, each[0]), each[1])):
             try:
                 if path.suffix == ".svg":
                     svg = read_plot(path)
@@ -163,6 +168,13 @@ def machines(facts):
     return unique((fact["machine"], fact.get("kernel", "")) for fact in facts if fact.get("machine"))
 
 
+def load(facts):
+    """How busy the machine was already: the load average of a minute, of that of one, five and fifteen."""
+    minutes = [re.match(r"\d+\.\d+", fact.get(LOAD, "")) for fact in facts]
+    low, high = (f((float(each[0]) for each in minutes if each), default=None) for f in (min, max))
+    return "" if low is None else f"; load average before: {low}" + (f" to {high}" if low < high else "")
+
+
 def listed(words):
     words = list(words)
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
@@ -206,8 +218,8 @@ def summary(found):
 
 # ---- writing ----
 
-# Numbers stand to the right, with or without a unit, a sign and a range: "70", "1.4 ms", "70 (68-75)".
-NUMBER = re.compile(r"[-−+<>≤≥~≈]?[\d.,]*\d(?: ?(?:%|×|µs|ms|s|[kM]|[KMG]i?B))?|[-–—]?")
+# Numbers stand to the right, with or without a mark, a unit and a range: "70", "1.4 ms", "≈ 1.02 (0.98-1.06)".
+NUMBER = re.compile(r"(?:[?≈~<>≤≥] ?)?[-−+]?[\d.,]*\d(?: ?(?:%|×|µs|ms|s|[kM]|[KMG]i?B))?|\d+ → \d+|[-–—]?")
 RANGED = re.compile(rf"({NUMBER.pattern}) (\([^()]*\))")
 
 
@@ -224,7 +236,7 @@ def cells(text, of):
         return f'<td class="text">{esc(text)}</td>'
     ranged = RANGED.fullmatch(text)
     if of == "ranged":
-        middle, behind = (ranged[1], re.sub(r"(?<=\d)-(?=\d)", "–", ranged[2])) if ranged else (text, "")
+        middle, behind = (ranged[1], re.sub(r"(?<=\d)-(?=-?\d)", "–", ranged[2])) if ranged else (text, "")
         return f'<td>{esc(middle)}</td><td class="range">{esc(behind)}</td>'
     return f"<td>{esc(text)}</td>"
 
@@ -267,11 +279,16 @@ def write_section(one):
                f'width="{width:.0f}" height="{height:.0f}" alt="{esc(plot.drawn)}"></a></div>')
         yield f"<figcaption>{esc(plot.reading)}</figcaption>"
         yield "</figure>"
+        for name, _, table in one.tables:  # the one of this plot below it, the others at the end
+            if name == path.stem:
+                yield from write_table(f"table-{anchor(name)}", table)
+    drawn = {path.stem for _, path, _ in one.plots}
     for name, _, table in one.tables:
-        yield from write_table(f"table-{anchor(name)}", table)
+        if name not in drawn:
+            yield from write_table(f"table-{anchor(name)}", table)
     yield '<dl class="source">'
     where = listed(esc(f"{machine} ({kernel})" if kernel else machine) for machine, kernel in machines(one.facts))
-    yield f"<dt>Measured</dt><dd>{period(when(one.facts))}{', on ' + where if where else ''}</dd>"
+    yield f"<dt>Measured</dt><dd>{period(when(one.facts))}{', on ' + where if where else ''}{load(one.facts)}</dd>"
     again = command(section, one.facts)
     if again:
         yield "<dt>Again</dt><dd>" + ", ".join(f"<code>{esc(each)}</code>" for each in again) + "</dd>"
@@ -315,6 +332,10 @@ def write_head(found):
     if len(known) == 1:
         yield f"<dt>Machine</dt><dd>{esc(known[0][0])}</dd>"
         yield f"<dt>Kernel</dt><dd>{esc(known[0][1])}</dd>"
+        for key in ("frequency governor", "virtualisation"):
+            values = unique(fact.get(key) for fact in facts)
+            if values:
+                yield f"<dt>{key.capitalize()}</dt><dd>{esc(' or '.join(values))}</dd>"
     yield f"<dt>Measured</dt><dd>{period(times)}</dd>"
     yield "</dl>"
     if len(known) > 1:

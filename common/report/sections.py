@@ -9,13 +9,14 @@ import collections
 # A plot: the name of its file, or a pattern of names, which need not be there; what is drawn, for who cannot see
 # it; how to read it.
 Plot = collections.namedtuple("Plot", "name drawn reading")
-# number: the chapter's, if it is one. target: the `make` that measures it. plots: in their order on the page.
-Section = collections.namedtuple("Section", "group name number title question target plots")
+# number: the chapter's, if it is one. target: the `make` that measures it. plots: in their order on the page, each
+# with the table of its name behind it. tables: those that come first of the others.
+Section = collections.namedtuple("Section", "group name number title question target plots tables", defaults=([],))
 
 CHAPTERS, COMPARED, LOADED, OTHERS = "The chapters", "Compared and explained", "Under load", "In the field"
 
 
-def latency(name, servers):
+def latency(name):
     """The plots that each comparison of servers has."""
     return [
         Plot(f"{name}-percentiles",
@@ -32,7 +33,7 @@ def latency(name, servers):
              "Two lines for each server, the median latency and above it the 99th percentile, in microseconds against "
              "the number of clients; both axes are logarithmic.",
              "Each client has one connection at a time and opens the next when it has its reply. From the number of "
-             f"clients that keeps the CPUs busy, latency can only grow with it. {servers}".strip()),
+             "clients that keeps the CPUs busy, latency can only grow with it."),
     ]
 
 
@@ -67,22 +68,21 @@ SECTIONS = [
             ]),
     Section(CHAPTERS, "chapter-04", "4", "Prefork with select",
             "What does a pool of processes gain, whose master hands each of them its connections?",
-            "chapter-04", latency("chapter-04", "")),
+            "chapter-04", latency("chapter-04")),
     Section(CHAPTERS, "chapter-05", "5", "Exec workers",
             "Does a worker that is a program of its own cost more than a copy of the master? And what if it is "
             "written in Python?", "chapter-05",
-            [plot for i in (1, 0, 2) for plot in [latency("chapter-05", "")[i]]]),
+            [plot for i in (1, 0, 2) for plot in [latency("chapter-05")[i]]]),
     Section(COMPARED, "compare", "", "The servers side by side",
             "What does a connection cost with each design, and how long does it take? The servers run in turn, again "
             "and again, so that what disturbs one of them disturbs all; ratios are taken within a round.",
-            "compare", latency("compare", "")),
-    Section(COMPARED, "cost", "", "What the kernel is asked to do",
-            "Which system calls does each design make for a connection? They explain the CPU times above: a process "
-            "costs more than all the messages that replace it.", "cost", [
-                Plot("cost",
-                     "Bars for each design: system calls per connection, by kind.",
-                     "Counted over many connections and divided by their number, in all processes of the server."),
-            ]),
+            "compare", latency("compare"),
+            ["compare-cpu", "compare-latency", "compare-rate"]),
+    Section(COMPARED, "cost", "", "What a connection costs besides time",
+            "Why does it cost so much CPU time? System calls, context switches and page faults of a connection explain "
+            "the figures above: a new process needs pages and calls of its own, at each connection, before it can "
+            "echo the first byte; a hand-over needs a few messages. Last, the memory that the workers hold meanwhile.",
+            "cost", [], ["cost-calls", "cost-1", "cost-8", "cost-memory"]),
     Section(COMPARED, "timeline", "", "Where the time of a connection goes",
             "What happens between accept and close, in which process, and when? A trace of the real servers shows a "
             "burst of connections, process by process.", "timeline", [
@@ -98,16 +98,24 @@ SECTIONS = [
                      "One server by itself, with the time axis to its own measure."),
             ]),
     Section(LOADED, "growth", "", "What grows with what",
-            "How does the cost of a connection change with the workers, the clients, the size of the message and "
-            "the memory of the server?", "growth", [
-                Plot("growth-workers", "A line for each design: cost of a connection against the number of workers.",
-                     "A level line is the promise of a design that scales with it."),
-                Plot("growth-clients", "A line for each design: cost of a connection against the number of clients.",
-                     "More clients than workers wait in the listener's backlog."),
-                Plot("growth-bytes", "A line for each design: cost of a connection against the bytes it echoes.",
-                     "With large messages the copying outweighs whatever the design costs: the lines meet."),
-                Plot("growth-memory", "A line for each design: cost of a connection against the memory of the server.",
-                     "Only who forks for a connection pays for the memory, at each of them."),
+            "How does the CPU time of a connection change with the number of workers, the number of clients, the size "
+            "of the message and the memory of the master? One of them grows, the others stay.", "growth", [
+                Plot("growth-workers",
+                     "A line for each design: server CPU in microseconds per connection against the number of workers.",
+                     "A level line costs the same with any number of processes. A pool's master looks through all "
+                     "its channels with select, so its line shows what that takes."),
+                Plot("growth-clients",
+                     "A line for each design: server CPU in microseconds per connection against the number of clients.",
+                     "More clients than workers wait in the listener's backlog, which costs the server nothing."),
+                Plot("growth-bytes",
+                     "A line for each design: server CPU in microseconds per connection against the bytes it echoes.",
+                     "The longer the message, the more of the time goes into copying it, which is the same for all: "
+                     "what the designs differ by matters less and less."),
+                Plot("growth-memory",
+                     "A line for each design: server CPU in microseconds per connection against the memory that the "
+                     "master uses.",
+                     "fork copies the tables of the master's memory. Who forks for each connection pays for that each "
+                     "time; a pool paid once, at its start."),
             ]),
     Section(LOADED, "omission", "", "The waiting that a closed loop hides",
             "What do clients really wait when the server falls behind? In a closed loop a slow reply delays the next "
@@ -128,10 +136,13 @@ SECTIONS = [
             ]),
     Section(OTHERS, "peers", "", "Next to servers in use",
             "How do these servers compare with those that distributions ship, given the same echo, the same number "
-            "of processes and the same load?", "peers", [
+            "of processes and the same clients? And how far are they from the floor: servers that do only what any "
+            "of them must do?", "peers", [
                 Plot("peers",
-                     "Bars from zero for each server: microseconds of CPU time per connection, with the range.",
-                     "All serve the same echo to the same clients, in turn. What they do besides differs: logging, "
-                     "limits, access rules. Read the cost together with that."),
+                     "A panel for each number of clients, a row for each server: microseconds of server CPU per "
+                     "connection, as a point with the range of the rounds, on a logarithmic scale.",
+                     "Points to the left are cheaper; the same step to the right is the same factor everywhere. All "
+                     "serve the same clients, in turn. What they do and promise besides differs, so read the notes "
+                     "below the tables together with the figures."),
             ]),
 ]

@@ -70,7 +70,7 @@ def make_results():
 def measure():
     plot("chapter-01")
     table("chapter-01", "fork, exit and wait, µs", ["memory", "4 KiB pages", "2 MiB pages"],
-          [["1 MiB", "70 (68-75)", "69 (67-70)"], ["1024 MiB", "41234 (40000-42000)", "950 (900-1100)"]])
+          [["1 MiB", "70 (68-75)", "69 (67-70)"], ["1024 MiB", "41234 (40000-42000)", "≈ 1.02 (0.98-1.06)"]])
     plot("compare-percentiles")
     plot("compare-cpu")
     rows = [[number, server, clients, 1000, 1000, cost * clients] for number in (1, 2, 3) for clients in (1, 32)
@@ -82,6 +82,8 @@ def measure():
            ["latency", *[""] * 12], ["fork", *["1.4 ms"] * 12]], ["A note."])
     plot("timeline-04")
     plot("growth-workers")
+    for clients in (32, 8):
+        table(f"peers-{clients}", f"{clients} clients", ["", "CPU, µs"], [["a server", "1"]])
     name = "a new & bad%20name"
     plot(f"{name}-{LONG[:60]}", HOSTILE.replace("&amp;", "and"))  # which gnuplot takes for a command of its own
     table(name, HOSTILE, ["who", "what it says", "how often", HOSTILE],
@@ -218,14 +220,20 @@ def everything_is_there_in_the_order_of_the_course(pages):
     make_page()
     with pages.open() as page:
         equal(page.evaluate("[...document.querySelectorAll('section')].map(e => e.id)"),
-              ["chapter-01", "compare", "timeline", "growth", "a-new---bad-20name", "missing"])
+              ["chapter-01", "compare", "timeline", "growth", "peers", "a-new---bad-20name", "missing"])
+        equal(page.evaluate("[...document.querySelectorAll('#peers .caption')].map(e => e.textContent)"),
+              ["8 clients", "32 clients"])
+        equal(page.evaluate("[...document.querySelectorAll('#chapter-01 > *')].map(e => e.tagName + e.className)"),
+              ["H3", "Pquestion", "FIGURE", "Pcaption", "DIVtable", "DLsource"])
         equal(page.evaluate("[...document.images].map(e => decodeURIComponent(e.getAttribute('src')))"),
               [f"plots/{name}.svg" for name in ("chapter-01", "compare-percentiles", "compare-cpu", "timeline-04",
                                                 "growth-workers", f"a new & bad%20name-{LONG[:60]}")])
         contents = page.evaluate("[...document.querySelectorAll('nav a')].map(e => e.textContent)")
-        equal([contents[0], len(contents)], ["1 Fork per connection", 6])
+        equal([contents[0], len(contents)], ["1 Fork per connection", 7])
         data = page.evaluate("[...document.querySelectorAll('a[download]')].map(e => e.textContent)")
-        equal(sorted(data), sorted({path.name for path in bench.RESULTS.glob("*.tsv") if ".table" not in path.name}))
+        # Of a measurement that has nothing but tables these are the data.
+        equal(sorted(data), sorted(path.name for path in bench.RESULTS.glob("*.tsv")
+                                   if ".table" not in path.name or path.name.startswith("peers")))
 
 
 @TESTS.append
@@ -234,7 +242,7 @@ def what_is_missing_is_listed_with_its_command(pages):
     make_page()
     with pages.open() as page:
         listed = page.evaluate("[...document.querySelectorAll('#missing li')].map(e => e.textContent)")
-    there = ("chapter-01", "compare", "timeline", "growth")
+    there = ("chapter-01", "compare", "timeline", "growth", "peers")
     for section in SECTIONS:
         if section.name not in there:
             assert f"{section.title}: make {section.target}" in listed, f"{section.name} is not in {listed}"
@@ -276,6 +284,7 @@ def numbers_stand_to_the_right_and_medians_below_medians(pages):
         rows = page.evaluate("""[...document.querySelectorAll('#chapter-01 tbody tr')].map(row => [...row.cells].map(
             cell => [cell.textContent, getComputedStyle(cell).textAlign]))""")
         equal(rows[0], [["1 MiB", "left"], ["70", "right"], ["(68–75)", "left"], ["69", "right"], ["(67–70)", "left"]])
+        equal(rows[1][3:], [["≈ 1.02", "right"], ["(0.98–1.06)", "left"]])
         widths = page.evaluate("""[...document.querySelectorAll('#compare tr')].map(row => [...row.cells].reduce(
             (sum, cell) => sum + cell.colSpan, 0))""")
         equal(set(widths), {25})
@@ -334,21 +343,25 @@ def main_result_is_said_in_a_sentence(pages):
 def machine_date_and_command_are_said(pages):
     make_results()
     for path in bench.RESULTS.glob("*.tsv"):
-        text = re.sub("# date: .*", "# date: 2026-03-01T09:05:00+01:00", path.read_text())
-        path.write_text(re.sub("# machine: .*", "# machine: A & B, 4 CPUs", text))
+        text = re.sub("# (frequency governor|load average).*\n", "", path.read_text())
+        text = re.sub("# date: .*", "# date: 2026-03-01T09:05:00+01:00", text)
+        path.write_text(re.sub("# machine: .*", "# machine: A & B, 4 CPUs\n# frequency governor: x; virtualisation: y, z\n"
+                               "# load average at the beginning: 0.25 0.50 0.75", text))
     change("chapter-01.tsv", "T09:05:00", "T09:17:00")
+    change("chapter-01.tsv", "0.25", "1.75")
     make_page()
-    kernel = bench.machine()[1].partition(": ")[2]
+    kernel, command = (next(line.partition(": ")[2] for line in bench.machine() if line.startswith(fact))
+                       for fact in ("kernel", "command"))
     with pages.open() as page:
         equal(page.evaluate("[...document.querySelectorAll('.machine dd')].map(e => e.textContent)"),
-              ["A & B, 4 CPUs", kernel, "1 March 2026, 09:05 to 09:17 UTC+01:00"])
+              ["A & B, 4 CPUs", kernel, "x", "y, z", "1 March 2026, 09:05 to 09:17 UTC+01:00"])
         equal(page.evaluate("[...document.querySelectorAll('#chapter-01 .source dd')].map(e => e.textContent)"),
-              [f"1 March 2026, 09:05 to 09:17 UTC+01:00, on A & B, 4 CPUs ({kernel})", "make chapter-01",
-               "chapter-01.tsv"])
+              [f"1 March 2026, 09:05 to 09:17 UTC+01:00, on A & B, 4 CPUs ({kernel}); load average before: 0.25 to 1.75",
+               "make chapter-01", "chapter-01.tsv"])
         equal(page.evaluate("document.querySelector('.warning')"), None)
         # Of a measurement that is not on the list the command is the one that the results name.
         equal(page.evaluate("document.querySelector('#a-new---bad-20name .source code').textContent"),
-              bench.machine()[3].partition(": ")[2])
+              command)
 
 
 @TESTS.append
