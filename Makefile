@@ -125,6 +125,10 @@ mutants: build tests ## put each known fault back, and see which test finds it
 soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
 	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
 
+exercise-%: $(library) $(pool) ## build and test exercise NN (04-2); FROM=folder takes it from there
+	@COMPILE='$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS)' LDFLAGS='$(LDFLAGS)' BUILD='$(BUILD)' \
+	    common/exercises/exercise.py run $* $(FROM)
+
 clean: ## remove all that was made
 	rm -rf $(BUILD)
 

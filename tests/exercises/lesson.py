@@ -1,0 +1,399 @@
+"""What the tests of the exercises are written with: steps, expectations, and programs to try them on.
+
+A test is a straight script, run as `python3 test.py DIR`, where DIR holds the programs that were built:
+
+    from lesson import *
+
+    begin()
+    step("start the server with 2 workers")
+    with Server("server", "2") as server:
+        connection = server.connect()
+        expect_echo(connection, b"hello", look="server.c, where a connection is handed to a worker")
+    passed()
+
+The first expectation that is not met ends the script with status 1, and says in words what was done, expected and
+seen. A status other than 0 and 1 means that the test itself broke. The names of the modules imported here (os,
+signal, socket, ...) come with `import *`.
+"""
+import ctypes
+import os
+import pathlib
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import traceback
+
+PATIENCE = float(os.environ.get("LESSON_PATIENCE", 10))  # seconds until what must become true is given up
+
+_NOT_YET, _BROKEN = 1, 3
+_PR_SET_DUMPABLE = 4
+_NAME = pathlib.Path(sys.argv[0]).resolve().parent.name
+_programs = None  # the folder of the programs, an absolute path
+_verdict = None   # a descriptor on which passed() says so, to whoever started this test
+_step = "start"
+_running = []     # the Servers inside their `with`
+
+
+# ---- the course of a test ------------------------------------------------------------------------
+
+def begin():
+    """Reads the command line. To be called first."""
+    global _programs, _verdict
+    # A program under test runs as the same user. From here on it can neither trace this process nor open what
+    # stands in its /proc/PID/fd, so it cannot say for us that it has passed.
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
+        sys.exit(f"usage: {sys.argv[0]} DIR   (where the programs of {_NAME} were built)")
+    _programs = pathlib.Path(sys.argv[1]).resolve()
+    verdict = os.environ.pop("LESSON_VERDICT", None)
+    if verdict is not None:
+        _verdict = int(verdict)
+        os.set_inheritable(_verdict, False)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.excepthook = _unforeseen
+
+
+def step(text):
+    """Says what comes next, in the imperative; a failure shows it."""
+    global _step
+    _step = text
+
+
+def expect(ok, expected, happened, look=""):
+    """Goes on when `ok` is true, else ends the test. `happened` is a text, or a function that gives one."""
+    if not ok:
+        fail(expected, happened, look)
+
+
+def fail(expected, happened, look=""):
+    """Ends the test: in this step `expected` was expected, and `happened` happened."""
+    for server in _running:
+        server.expect_sound()  # a crash explains everything else
+    _report(expected, happened() if callable(happened) else happened, look)
+
+
+def passed():
+    """Ends the test: everything was as expected."""
+    print(f"{_NAME}: passed", flush=True)
+    if _verdict is not None:
+        os.write(_verdict, b"passed\n")
+    os._exit(0)
+
+
+def wait_until(predicate, patience=None):
+    """Asks until `predicate` says true, and returns true; false when patience ends before."""
+    end = time.monotonic() + (PATIENCE if patience is None else patience)
+    while not predicate():
+        if time.monotonic() > end:
+            return bool(predicate())
+        time.sleep(0.005)
+    return True
+
+
+def sanitized():
+    """True when the programs were built with a sanitizer."""
+    return any(b"__asan_init" in data or b"__ubsan_handle" in data
+               for data in (path.read_bytes() for path in _programs.iterdir() if path.is_file()))
+
+
+# ---- programs under test -------------------------------------------------------------------------
+
+class Program:
+    """Runs a program to its end. Afterwards .status (negative: the signal that ended it), .out and .err (bytes)."""
+
+    def __init__(self, program, *args, input=b"", patience=None, cwd=None, env=None):
+        patience = PATIENCE if patience is None else patience
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as source:
+            source.write(input)
+            source.seek(0)
+            process = _start(program, args, env, stdin=source, stdout=out, stderr=err, cwd=cwd)
+            try:
+                self.status = process.wait(patience)
+            except subprocess.TimeoutExpired:
+                self.status = None
+            _end_session(process)
+            self.out, self.err = _content(out), _content(err)
+        if self.status is None:
+            _report(f"{program} to come to its end", f"after {patience:g} seconds it still ran" + _quote(self.err), "")
+        _expect_sound(program, self.status, self.err)
+
+
+class Server:
+    """A server of the course on a free port, as a context manager: `with Server("server", "2") as server`.
+
+    It runs as leader of a session of its own. When the block is left, all that lives in that session is killed.
+    """
+
+    def __init__(self, program, *args, env=None):
+        self._name, self._args, self._env = program, args, env
+        self._process = self.port = self.pid = None
+        self._ended_by_test = False
+
+    def __enter__(self):
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = _start(self._name, ("-p", "0", *self._args), self._env,
+                               stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err)
+        self.pid = self._process.pid
+        _running.append(self)
+        ready = wait_until(lambda: b"\n" in _content(self._out) or self._process.poll() is not None)
+        said = re.search(rb"^listening on \S+:(\d+)", _content(self._out), re.MULTILINE)
+        if not said:
+            self.expect_sound()
+            if self._process.poll() is not None:
+                happened = f"it {_how_it_ended(self._process.poll())}{_quote(_content(self._err))}"
+            elif ready:
+                happened = "its first line is another" + _quote(_content(self._out))
+            else:
+                happened = f"after {PATIENCE:g} seconds it had said nothing{_quote(_content(self._err))}"
+            _report(f"the server to start, and to say \"listening on ADDRESS:PORT\"", happened, "")
+        self.port = int(said.group(1))
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.expect_sound()
+        _running.remove(self)
+        _end_session(self._process)
+        if kind is None:  # what the sanitizers found in a worker
+            _expect_sound(self._name, 0, _content(self._err))
+        self._out.close()
+        self._err.close()
+
+    def connect(self):
+        """A new connection to the server, a socket whose waits end after PATIENCE."""
+        try:
+            return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        except OSError as error:
+            fail("the server to take a new connection", f"connect: {error.strerror or error}")
+
+    def children(self):
+        """The process ids of the master's children, zombies too, in ascending order."""
+        return sorted(pid for pid in _all_processes() if _stat(pid)[1:2] == [str(self.pid)])
+
+    def living_children(self):
+        """Those of children() that have not ended."""
+        return [pid for pid in self.children() if state(pid) not in (None, "Z", "X")]
+
+    def stderr(self):
+        """What the server has said on stderr so far, as text."""
+        return _content(self._err).decode(errors="replace")
+
+    def stdout(self):
+        """What the server has said on stdout so far, as text."""
+        return _content(self._out).decode(errors="replace")
+
+    def kill(self, number=signal.SIGKILL):
+        """Sends the master a signal; that it ends is then no fault."""
+        self._ended_by_test = True
+        self._process.send_signal(number)
+
+    def wait(self, patience=None):
+        """Waits until the master has ended; gives its exit status (negative: the signal), None when it has not."""
+        self._ended_by_test = True
+        try:
+            return self._process.wait(PATIENCE if patience is None else patience)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self):
+        """Sends SIGTERM and waits; gives the exit status, or None when patience ended before."""
+        self.kill(signal.SIGTERM)
+        return self.wait()
+
+    def expect_sound(self):
+        """Ends the test when the server has crashed, or ended without being asked to."""
+        status, err = self._process.poll(), _content(self._err)
+        _expect_sound(self._name, status, err)
+        asked = self._ended_by_test or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
+        if status is not None and not asked:
+            _report("the server to go on serving", f"it {_how_it_ended(status)}{_quote(err)}", "")
+
+
+def expect_echo(connection, data, look="", expected=None):
+    """Sends `data` through the connection, and expects the same back."""
+    expected = expected or (f"{_show(data)} to come back" if len(data) <= 20 else f"the same {len(data)} bytes back")
+    received, sent, error = bytearray(), 0, None
+    end = time.monotonic() + PATIENCE
+    timeout = connection.gettimeout()
+    connection.setblocking(False)
+    while len(received) < len(data) and error is None:
+        left = end - time.monotonic()
+        readable, writable, _ = select.select([connection], [connection] if sent < len(data) else [], [], max(left, 0))
+        try:
+            if readable:
+                part = connection.recv(min(65536, len(data) - len(received)))
+                received += part
+                if not part:
+                    error = "the server closed the connection"
+            elif writable:
+                sent += connection.send(data[sent:sent + 65536])
+            elif left <= 0:
+                error = f"nothing more came in {PATIENCE:g} seconds" if received else \
+                    f"nothing came in {PATIENCE:g} seconds"
+        except BlockingIOError:
+            pass
+        except OSError as problem:
+            error = f"the connection broke: {problem.strerror}"
+    connection.settimeout(timeout)
+    if error is None and received == data:
+        return
+    wrong = next((i for i, (a, b) in enumerate(zip(received, data)) if a != b), None)
+    if wrong is not None:
+        happened = f"byte {wrong + 1} of {len(data)} came back as 0x{received[wrong]:02x} instead of 0x{data[wrong]:02x}"
+    elif received:
+        happened = f"{error}; {len(received)} of {len(data)} bytes had come back"
+    else:
+        happened = error
+    fail(expected, happened, look)
+
+
+# ---- what /proc says -----------------------------------------------------------------------------
+
+def state(pid):
+    """A letter: R runs, S and D wait, T is stopped, Z is a zombie; None when there is no such process."""
+    return (_stat(pid) or [None])[0]
+
+
+def descriptors(pid):
+    """The open descriptors of a process: {number: what it is, such as "socket:[123]"}."""
+    found = {}
+    for number in _listdir(f"/proc/{pid}/fd"):
+        try:
+            found[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+        except OSError:
+            pass  # closed since
+    return found
+
+
+def cpu_seconds(pid):
+    """The CPU time that a process has used, user and system, in seconds; 0 when there is none."""
+    stat = _stat(pid)
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+
+
+def _stat(pid):
+    """/proc/PID/stat from the state on: [state, ppid, pgrp, session, ...]; [] when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _listdir(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+def _all_processes():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+# ---- inside --------------------------------------------------------------------------------------
+
+def _start(program, args, env, **more):
+    path = _programs / program
+    if not os.access(path, os.X_OK):
+        sys.exit(f"{_NAME}: {path}: not there")
+    return subprocess.Popen([str(path), *map(str, args)], env={**os.environ, **(env or {})}, start_new_session=True,
+                            **more)
+
+
+def _end_session(process):
+    """Kills all that is left of the session that `process` leads or led, and reaps it."""
+    def members():
+        return [pid for pid in _all_processes()
+                if _stat(pid)[3:4] == [str(process.pid)] and state(pid) not in (None, "Z", "X")]
+    while members():
+        for pid in members():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.001)
+    process.wait()
+
+
+def _content(file):
+    """All that was written to a file so far, wherever it stands."""
+    return os.pread(file.fileno(), 1 << 20, 0)
+
+
+def _how_it_ended(status):
+    if status >= 0:
+        return f"ended with exit status {status}"
+    return f"was ended by signal {-status}, {signal.Signals(-status).name} ({signal.strsignal(-status)})"
+
+
+_CRASHES = [-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGFPE, -signal.SIGILL, -signal.SIGSYS,
+            -signal.SIGTRAP]
+_SANITIZER = re.compile(r"^.*(ERROR: \w+Sanitizer|: runtime error: ).*", re.MULTILINE)
+
+
+def _expect_sound(program, status, err):
+    """Ends the test when a program crashed, or a sanitizer found something. `err` is what it said on stderr."""
+    text = err.decode(errors="replace")
+    found = _SANITIZER.search(text)
+    if found:
+        _report(f"{program} to run without a finding of the sanitizers", "they found" + _quote(text[found.start():], 6),
+                "the first line with a file of yours")
+    if status in _CRASHES:
+        _report(f"{program} to run without a crash", f"it {_how_it_ended(status)}{_quote(err)}",
+                "where it crashed: gdb --args PROGRAM, then `run` and `backtrace`; or build it with "
+                "CFLAGS='-g -fsanitize=address,undefined'")
+
+
+def _quote(text, lines=3):
+    """The first lines of an output, to be put behind a sentence."""
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    first = [line.rstrip()[:200] for line in text.splitlines() if line.strip()][:lines]
+    return ("; it said:\n" + "\n".join(_printable(line) for line in first)) if first else ""
+
+
+def _printable(text):
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _show(data):
+    text = "".join(chr(b) if 32 <= b < 127 and b not in b"\\\"" else f"\\x{b:02x}" for b in data)
+    return f'"{text}"'
+
+
+def _report(expected, happened, look):
+    """Prints what went wrong, and ends the test."""
+    print(f"{_NAME}: not yet")
+    for label, text in (("The test", _step), ("Expected", expected), ("Happened", happened), ("Look at", look)):
+        if not text:
+            continue
+        first, *quoted = str(text).split("\n")
+        lines = textwrap.wrap(first, 78 - 13, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [f"  {line}" for line in quoted]
+        print("\n".join(f"  {label if i == 0 else '':<11}{line}".rstrip() for i, line in enumerate(lines)))
+    sys.stdout.flush()
+    for server in _running:
+        _end_session(server._process)
+    os._exit(_NOT_YET)
+
+
+def _unforeseen(kind, value, trace):
+    """An exception that nobody caught. A connection that broke is the program's doing; all else is ours."""
+    if issubclass(kind, (ConnectionError, socket.timeout)):
+        what = f"nothing came in {PATIENCE:g} seconds" if issubclass(kind, socket.timeout) else \
+            f"the connection broke: {value.strerror or value}"
+        fail("the connection to hold", what)
+    print(f"{_NAME}: the test itself broke, which is no fault of yours", file=sys.stderr)
+    traceback.print_exception(kind, value, trace)
+    sys.stderr.flush()
+    for server in _running:
+        _end_session(server._process)
+    os._exit(_BROKEN)
