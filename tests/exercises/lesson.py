@@ -30,7 +30,7 @@ import textwrap
 import time
 import traceback
 
-PATIENCE = float(os.environ.get("LESSON_PATIENCE", 10))  # seconds until what must become true is given up
+PATIENCE = float(os.environ.get("LESSON_PATIENCE") or 10)  # seconds until what must become true is given up
 
 _NOT_YET, _BROKEN = 1, 3
 _PR_SET_DUMPABLE = 4
