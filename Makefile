@@ -14,7 +14,7 @@ prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 help: ## this list
-	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed 's/%/NN/' | expand -t 14
+	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed -E '/NN-K|watch-/s/%/NN-K/; s/%/NN/' | expand -t 16
 
 build: $(programs) $(ballast) $(trace) ## compile all programs
 
@@ -125,9 +125,36 @@ mutants: build tests ## put each known fault back, and see which test finds it
 soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
 	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
 
-exercise-%: $(library) $(pool) ## build and test exercise NN (04-2); FROM=folder takes it from there
-	@COMPILE='$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS)' LDFLAGS='$(LDFLAGS)' BUILD='$(BUILD)' \
-	    common/exercises/exercise.py run $* $(FROM)
+# ---- exercises: NN-K is a number such as 04-2 ---------------------------------------------------
+
+exercise       = COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))' \
+    LDFLAGS='$(LDFLAGS)' BUILD='$(BUILD)' FORCE='$(FORCE)' common/exercises/exercise.py
+exercise_tools = $(BUILD)/common/exercises/supervise $(library) $(pool)
+
+exercises: ## the exercises: which are done, which is next
+	@common/setup.sh python3
+	@$(exercise) list
+
+exercise-%: $(exercise_tools) ## build and test exercise NN-K (04-2), and say what is wrong (FROM=another folder)
+	@common/setup.sh python3
+	@$(exercise) run '$*' $(FROM)
+
+watch-%: $(exercise_tools) ## the same, again whenever a file is saved
+	@common/setup.sh python3
+	@$(exercise) watch '$*'
+
+hint-%: ## a hint for exercise NN-K, one more at each call
+	@$(exercise) hint '$*'
+
+solution-%: ## what differs between your exercise NN-K, which passes, and ours (FORCE=1: in any case)
+	@$(exercise) solution '$*'
+
+reset-%: ## the starter of exercise NN-K again (FORCE=1: without asking); yours is kept
+	@$(exercise) reset '$*'
+
+grade: $(exercise_tools) ## all exercises: a table, and results for other programs (SUBMISSION=another folder or zip)
+	@common/setup.sh python3
+	@$(exercise) grade $(SUBMISSION)
 
 clean: ## remove all that was made
 	rm -rf $(BUILD)
@@ -151,3 +178,5 @@ time-%: build-% ## time chapter NN alone
 
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
+.PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
+    exercises grade

@@ -25,6 +25,7 @@ programs := $(addprefix $(BUILD)/, \
     chapters/04-prefork-select/server \
     chapters/05-exec-workers/server \
     chapters/05-exec-workers/worker \
+    common/exercises/supervise \
     common/lab/boundaries \
     common/lab/leaky \
     common/lab/naive \
@@ -45,6 +46,7 @@ $(BUILD)/chapters/05-exec-workers/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/worker: $(pool)
 $(BUILD)/common/lab/naive: $(fdpass)
 $(BUILD)/common/load/load: $(cputime)
+$(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
 $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o load/samples.o)
 	$(call say,archive,$@) $(AR) rcs $@ $^

@@ -1,166 +1,276 @@
 #!/usr/bin/env python3
-"""The commands of the exercises, as make calls them.
+"""The commands of the exercises; make calls them. NUMBER is an exercise's, such as 04-2.
 
-exercise.py run NUMBER [FROM]   build and test exercise NUMBER (04-2), from the folder FROM if one is named
+exercise.py list                  all exercises, and which are done
+exercise.py run NUMBER [FROM]     build and test what is in the exercise's folder, or in the folder FROM
+exercise.py hint NUMBER           one hint more at each call
+exercise.py watch NUMBER          run, and again whenever a file is saved
+exercise.py reset NUMBER          the starter again; yours is kept
+exercise.py solution NUMBER       what differs between yours, which passes, and ours
+exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder or zip; the results go to a folder
+exercise.py starters              note what the starters are, after one was changed
+
+Environment: BUILD (the folder of what is built), COMPILE, LDFLAGS, FORCE=1 (for reset and solution).
 """
-import dataclasses
+import difflib
 import os
 import pathlib
-import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-BUILD = TOP / os.environ.get("BUILD", "build")
-LIST = "exercises/list"
-MODULES = {  # what `uses` may name, and the objects that it stands for
-    "fdpass": ["chapters/03-descriptor-passing/fdpass.o"],
-    "pool": ["chapters/04-prefork-select/pool.o", "chapters/03-descriptor-passing/fdpass.o"],
-}
-INCLUDES = ["common", "chapters/03-descriptor-passing", "chapters/04-prefork-select"]
+sys.dont_write_bytecode = True  # no __pycache__ among the sources
+import course  # noqa: E402
+import grade  # noqa: E402
+import trial  # noqa: E402
+from course import Mistake  # noqa: E402
 
-
-class Mistake(Exception):
-    """Something is missing or wrong, told in one line."""
+PASSED, NOT_YET, BROKEN = 0, 1, 2
+forced = os.environ.get("FORCE", "") not in ("", "0")
 
 
-# ---- the list ------------------------------------------------------------------------------------
+# ---- where the learner stands --------------------------------------------------------------------
 
-@dataclasses.dataclass
-class Exercise:
-    name: str
-    title: str = ""
-    kind: str = ""
-    points: int = 0
-    minutes: int = 0
-    programs: list = dataclasses.field(default_factory=list)
-    drivers: list = dataclasses.field(default_factory=list)
-    uses: list = dataclasses.field(default_factory=list)
-    hints: list = dataclasses.field(default_factory=list)
-
-    @property
-    def number(self):
-        return "-".join(self.name.split("-")[:2])
-
-    @property
-    def starter(self):
-        return TOP / "exercises" / self.name
-
-    @property
-    def solution(self):
-        return TOP / "solutions" / self.name
-
-    @property
-    def tests(self):
-        return TOP / "tests" / "exercises" / self.name
-
-    @property
-    def built(self):
-        return BUILD / "exercises" / self.name
+def is_done(exercise):
+    """True when the last test passed, and nothing was changed since."""
+    passed = exercise.built / "passed"
+    return passed.is_file() and passed.read_text().strip() == course.digest(course.files_of(exercise.starter))
 
 
-def read_list(path=TOP / LIST):
-    """The exercises, in the order of the course."""
-    exercises = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        def wrong(what):
-            raise Mistake(f"{path.name}:{number}: {what}")
-
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if not line[0].isspace():
-            exercises.append(Exercise(line.strip()))
-            continue
-        if not exercises:
-            wrong("what is indented belongs to an exercise, and there is none above")
-        exercise = exercises[-1]
-        key, _, value = line.strip().partition(" ")
-        value = value.strip()
-        if key in ("points", "minutes"):
-            if not value.isdigit() or int(value) == 0:
-                wrong(f"{key} {value}: not a number from 1 up")
-            setattr(exercise, key, int(value))
-        elif key == "kind":
-            if value not in ("mend", "build"):
-                wrong(f"kind {value}: say mend or build")
-            exercise.kind = value
-        elif key == "title":
-            exercise.title = value
-        elif key == "program":
-            exercise.programs += value.split()
-        elif key == "driver":
-            exercise.drivers += value.split()
-        elif key == "uses":
-            for module in value.split():
-                if module not in MODULES:
-                    wrong(f"uses {module}: say {' or '.join(MODULES)}")
-            exercise.uses += value.split()
-        elif key == "hint":
-            exercise.hints.append(value)
-        else:
-            wrong(f"{key}: what is that?")
-    return exercises
+def note_outcome(exercise, tested, passed):
+    if passed:
+        grade.write(exercise.built / "passed", tested + "\n")
+    else:
+        (exercise.built / "passed").unlink(missing_ok=True)
 
 
-def find(number):
-    exercises = read_list()
+def next_after(exercise=None):
+    """The first exercise that is not done, from `exercise` on and then from the beginning."""
+    exercises = course.read_list()
+    begin = next((i for i, one in enumerate(exercises) if exercise and one.name == exercise.name), 0)
+    return next((one for one in exercises[begin:] + exercises[:begin] if not is_done(one)), None)
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+def list_all():
+    exercises = course.read_list()
+    coming = next_after()
+    width = max((len(exercise.title) for exercise in exercises), default=0)
     for exercise in exercises:
-        if number in (exercise.number, exercise.name):
-            return exercise
-    raise Mistake(f"there is no exercise \"{number}\"; `make exercises` lists them")
-
-
-# ---- building and testing ------------------------------------------------------------------------
-
-def build(exercise, source):
-    """Compiles what lies in the folder `source` to exercise.built. Returns whether that went well."""
-    target = exercise.built
-    target.mkdir(parents=True, exist_ok=True)
-    sources = sorted(source.glob("*.c"))
-    compiler = shlex.split(os.environ.get("COMPILE", "cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -O2 -g"))
-    flags = [f"-I{source}"] + [f"-I{folder}" for folder in INCLUDES]
-    modules = list(dict.fromkeys(str(BUILD / o) for module in exercise.uses for o in MODULES[module]))
-    compiled = [p for p in exercise.programs if "." not in p]
-    for program in exercise.programs:
-        if "." in program:
-            shutil.copy(source / program, target / program)
-            (target / program).chmod(0o755)
-    for program in compiled + exercise.drivers:
-        mine = [s for s in sources if s.stem == program or s.stem not in compiled]
-        if len(compiled) == 1 and program in compiled:
-            mine = sources
-        if program in exercise.drivers:
-            mine = [s for s in mine if s.stem not in compiled] + [exercise.tests / "driver.c"]
-        if subprocess.run([*compiler, *flags, *map(str, mine), *modules, str(BUILD / "common/common.a"),
-                           *shlex.split(os.environ.get("LDFLAGS", "")), "-lm", "-o", str(target / program)],
-                          cwd=TOP, check=False).returncode:
-            return False
-    return True
+        if is_done(exercise):
+            mark = "done"
+        elif exercise is coming or coming and exercise.name == coming.name:
+            mark = "next"
+        else:
+            mark = "" if course.is_starter(exercise) else "begun"
+        print(f"{exercise.number}  {mark:<5}  {exercise.title:<{width}}  {exercise.kind:<5}"
+              f"{exercise.minutes:>4} min{exercise.points:>4} points")
+    done = [exercise for exercise in exercises if is_done(exercise)]
+    print(f"\n{len(done)} of {len(exercises)} done, {sum(e.points for e in done)} of "
+          f"{sum(e.points for e in exercises)} points.")
+    if coming:
+        print(f"Next: exercises/{coming.name}/README.md, and then make exercise-{coming.number}")
+    return PASSED
 
 
 def run(number, source=None):
-    exercise = find(number)
-    source = pathlib.Path(source).resolve() if source else exercise.starter
-    if not source.is_dir():
-        raise Mistake(f"{source}: no such folder")
-    if not build(exercise, source):
-        print(f"{exercise.name}: does not compile")
-        return 1
-    environment = {**os.environ, "PYTHONPATH": str(TOP / "tests/exercises"), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run([sys.executable, str(exercise.tests / "test.py"), str(exercise.built)],
-                          env=environment, check=False).returncode
+    exercise = course.find(number)
+    own = source is None
+    folder = exercise.starter if own else pathlib.Path(source).absolute()
+    if not folder.is_dir():
+        raise Mistake(f"{source or folder}: no such folder")
+    tested = course.digest(course.files_of(folder))
+    outcome = trial.try_out(exercise, folder, keep=True, color=sys.stdout.isatty())
+    sys.stdout.write(outcome.warnings + outcome.words)
+    if own and outcome.kind != "broken":
+        note_outcome(exercise, tested, outcome.passed)
+    if own and outcome.passed:
+        coming = next_after(exercise)
+        print(f"\nCompare: make solution-{exercise.number}.   "
+              + (f"Next: make exercise-{coming.number}" if coming else "That was the last one: all are done."))
+    elif own and outcome.kind == "not yet":
+        print(f"\nStuck? make hint-{exercise.number}")
+    return PASSED if outcome.passed else BROKEN if outcome.kind == "broken" else NOT_YET
+
+
+def hint(number):
+    exercise = course.find(number)
+    if not exercise.hints:
+        raise Mistake(f"{exercise.name} has no hints")
+    given = exercise.built / "hints"
+    count = min(int(given.read_text()) if given.is_file() else 0, len(exercise.hints) - 1) + 1
+    exercise.built.mkdir(parents=True, exist_ok=True)
+    grade.write(given, f"{count}\n")
+    for i, text in enumerate(exercise.hints[:count], 1):
+        print(textwrap.fill(text, 78, initial_indent=f"Hint {i} of {len(exercise.hints)}: ", subsequent_indent="    ",
+                            break_long_words=False, break_on_hyphens=False))
+    if count == len(exercise.hints):
+        print(f"That is all. Ours, if you give up: make solution-{exercise.number} FORCE=1")
+    return PASSED
+
+
+def watch(number):
+    exercise = course.find(number)
+    before = None
+    while True:
+        now = [(path.name, stamp(path)) for path in course.files_of(exercise.starter)]
+        if now != before:
+            before = now
+            if sys.stdout.isatty():
+                print("\033[2J\033[H", end="")
+            run(number)
+            print(f"\nWatching exercises/{exercise.name}; Ctrl-C ends it.", flush=True)
+        try:
+            time.sleep(0.25)
+        except KeyboardInterrupt:
+            print()
+            return PASSED
+
+
+def stamp(path):
+    """What changes when a file is saved; None while an editor replaces it."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def reset(number):
+    exercise = course.find(number)
+    folder = f"exercises/{exercise.name}"
+    if course.is_starter(exercise) and not missing_files(exercise):
+        print(f"{folder} is as it was at the beginning")
+        return PASSED
+    restored = {name: starter_content(f"{folder}/{name}") for name in exercise.files()}
+    if not forced:
+        if not sys.stdin.isatty():
+            raise Mistake(f"reset would replace your files in {folder}; if you mean it: "
+                          f"make reset-{exercise.number} FORCE=1")
+        if input(f"Replace your files in {folder} by the starter? They are kept under {trial.shown(exercise.built)}. "
+                 "[y/N] ").strip().lower() not in ("y", "yes"):
+            print("Nothing was changed.")
+            return NOT_YET
+    kept = keep_copy(exercise)
+    for path in course.files_of(exercise.starter):
+        path.unlink()
+    for name, content in restored.items():
+        (exercise.starter / name).write_bytes(content)
+    (exercise.built / "passed").unlink(missing_ok=True)
+    print(f"{folder} is as it was at the beginning; yours is in {trial.shown(kept)}")
+    return PASSED
+
+
+def missing_files(exercise):
+    return [name for name in exercise.files() if not (exercise.starter / name).is_file()]
+
+
+def keep_copy(exercise):
+    """Copies the learner's files to a new folder before-reset-N."""
+    number = 1
+    while (exercise.built / f"before-reset-{number}").exists():
+        number += 1
+    kept = exercise.built / f"before-reset-{number}"
+    kept.mkdir(parents=True)
+    for path in course.files_of(exercise.starter):
+        shutil.copy2(path, kept / path.name)
+    return kept
+
+
+def starter_content(path):
+    """A starter file as the course gave it, from git. The learner may have committed others since."""
+    expected = course.starters().get(path)
+    elsewhere = f"take {path} from where you got the course"
+    if expected is None:
+        raise Mistake(f"{path}: not listed in {course.STARTERS.relative_to(course.TOP)}; {elsewhere}")
+    try:
+        log = git("log", "--format=%H", "--", path)
+    except FileNotFoundError:
+        raise Mistake(f"git is not installed, which has the starter; {elsewhere}") from None
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().splitlines() or ["git log failed"]
+        raise Mistake(f"git does not have the starter ({reason[0]}); {elsewhere}") from None
+    for commit in log.decode().split():
+        try:
+            content = git("show", f"{commit}:{path}")
+        except subprocess.CalledProcessError:
+            continue  # deleted by this commit
+        if course.hashlib.sha256(content).hexdigest() == expected:
+            return content
+    raise Mistake(f"git's history here does not have the starter; {elsewhere}")
+
+
+def git(*arguments):
+    return subprocess.run(["git", "-C", str(course.TOP), *arguments], check=True, capture_output=True).stdout
+
+
+def solution(number):
+    exercise = course.find(number)
+    if not exercise.solution.is_dir():
+        raise Mistake(f"solutions/{exercise.name}: not there")
+    if not is_done(exercise) and not forced:
+        raise Mistake(f"first yours: when it passes, this shows what differs. If you give up: "
+                      f"make solution-{exercise.number} FORCE=1")
+    color = sys.stdout.isatty()
+    same = True
+    for name in exercise.files():
+        yours, ours = (folder / name for folder in (exercise.starter, exercise.solution))
+        lines = [path.read_text(errors="replace").splitlines() if path.is_file() else [] for path in (yours, ours)]
+        for line in difflib.unified_diff(*lines, trial.shown(yours)[:-1], trial.shown(ours)[:-1], lineterm=""):
+            same = False
+            shade = {"-": "31", "+": "32", "@": "36"}.get(line[:1]) if color else None
+            print(f"\033[{shade}m{line}\033[m" if shade else line)
+    if same:
+        print("Yours is ours, line for line.")
+    print(f"\nWhy: solutions/{exercise.name}/README.md")
+    return PASSED
+
+
+def grade_all(submission=None, results=None):
+    exercises = course.read_list()
+    if not exercises:
+        raise Mistake("exercises/list: there is no exercise in it")
+    results = pathlib.Path(results).absolute() if results else course.BUILD / "grade"
+    outcomes, note = grade.grade(submission or course.TOP / "exercises", results, exercises)
+    grade.print_table(outcomes, results, note)
+    return BROKEN if any(outcome.kind == "broken" for outcome in outcomes) else PASSED
+
+
+def note_starters():
+    paths = [path for exercise in course.read_list() for path in course.files_of(exercise.starter)]
+    grade.write(course.STARTERS, "".join(f"{course.file_digest(path)}  {path.relative_to(course.TOP)}\n"
+                                         for path in sorted(paths)))
+    return PASSED
+
+
+# ---- the command line ----------------------------------------------------------------------------
+
+COMMANDS = {"list": (list_all, 0, 0), "run": (run, 1, 2), "hint": (hint, 1, 1), "watch": (watch, 1, 1),
+            "reset": (reset, 1, 1), "solution": (solution, 1, 1), "grade": (grade_all, 0, 2),
+            "starters": (note_starters, 0, 0)}
 
 
 def main(arguments):
+    name, *rest = arguments or [""]
+    if name in ("-h", "--help"):
+        print(__doc__.strip())
+        return PASSED
+    command, least, most = COMMANDS.get(name, (None, 0, 0))
+    if command is None or not least <= len(rest) <= most:
+        print(__doc__.strip(), file=sys.stderr)
+        return BROKEN
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, and leaves nothing behind
     try:
-        if len(arguments) in (2, 3) and arguments[0] == "run":
-            return run(*arguments[1:])
-        sys.exit(__doc__.strip())
+        return command(*rest)
     except Mistake as mistake:
         print(f"exercise: {mistake}", file=sys.stderr)
-        return 2
+        return BROKEN
     except KeyboardInterrupt:
+        print(file=sys.stderr)
         return 130
 
 

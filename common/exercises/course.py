@@ -1,0 +1,144 @@
+"""The list of exercises, and where everything of an exercise lies."""
+import dataclasses
+import hashlib
+import os
+import pathlib
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = TOP / os.environ.get("BUILD", "build")
+LIST = TOP / "exercises/list"
+STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
+MODULES = {  # what `uses` may name, and the objects that it stands for
+    "fdpass": ["chapters/03-descriptor-passing/fdpass.o"],
+    "pool": ["chapters/04-prefork-select/pool.o", "chapters/03-descriptor-passing/fdpass.o"],
+}
+
+
+class Mistake(Exception):
+    """Something that is missing or wrong, told in one line."""
+
+
+@dataclasses.dataclass
+class Exercise:
+    name: str
+    title: str = ""
+    kind: str = ""
+    points: int = 0
+    minutes: int = 0
+    programs: list = dataclasses.field(default_factory=list)
+    drivers: list = dataclasses.field(default_factory=list)
+    uses: list = dataclasses.field(default_factory=list)
+    hints: list = dataclasses.field(default_factory=list)
+
+    @property
+    def number(self):
+        return "-".join(self.name.split("-")[:2])
+
+    @property
+    def starter(self):
+        return TOP / "exercises" / self.name
+
+    @property
+    def solution(self):
+        return TOP / "solutions" / self.name
+
+    @property
+    def tests(self):
+        return TOP / "tests/exercises" / self.name
+
+    @property
+    def built(self):
+        return BUILD / "exercises" / self.name
+
+    def files(self):
+        """The names of the files that a learner works on."""
+        return sorted({path.name for folder in (self.starter, self.solution) for path in files_of(folder)})
+
+
+def files_of(folder):
+    """The files of an exercise's folder, but for its README."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir()
+                  if path.is_file() and not path.is_symlink() and path.name != "README.md" and path.name[0] != ".")
+
+
+def read_list(path=LIST):
+    """The exercises, in the order of the course."""
+    if not path.is_file():
+        raise Mistake(f"{path}: not there")
+    exercises = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            if not line[0].isspace():
+                exercises.append(Exercise(line.strip()))
+            elif not exercises:
+                raise Mistake("what is indented belongs to an exercise, and there is none above")
+            else:
+                read_fact(exercises[-1], *line.strip().partition(" ")[::2])
+        except Mistake as mistake:
+            raise Mistake(f"{path.name}:{number}: {mistake}") from None
+    return exercises
+
+
+def read_fact(exercise, key, value):
+    value = value.strip()
+    if key in ("points", "minutes"):
+        if not value.isdecimal() or int(value) == 0:
+            raise Mistake(f"{key} {value}: not a number from 1 up")
+        setattr(exercise, key, int(value))
+    elif key == "kind":
+        if value not in ("mend", "build"):
+            raise Mistake(f"kind {value}: say mend or build")
+        exercise.kind = value
+    elif key == "title":
+        exercise.title = value
+    elif key == "program":
+        exercise.programs += value.split()
+    elif key == "driver":
+        exercise.drivers += value.split()
+    elif key == "uses":
+        for module in value.split():
+            if module not in MODULES:
+                raise Mistake(f"uses {module}: say {' or '.join(MODULES)}")
+        exercise.uses += value.split()
+    elif key == "hint":
+        exercise.hints.append(value)
+    else:
+        raise Mistake(f"{key}: no such word; say title, kind, points, minutes, program, driver, uses or hint")
+
+
+def find(number):
+    """The exercise of a number such as 04-2, or of its whole name."""
+    for exercise in read_list():
+        if number in (exercise.number, exercise.name):
+            return exercise
+    raise Mistake(f"there is no exercise \"{number}\"; `make exercises` lists them all")
+
+
+def digest(paths):
+    """One number for what files are called and contain."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(f"{path.name} {file_digest(path)}\n".encode())
+    return total.hexdigest()
+
+
+def file_digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def starters():
+    """The digests of the starter files: {"exercises/01-1-zombies/server.c": digest}."""
+    if not STARTERS.is_file():
+        return {}
+    return {line.split()[1]: line.split()[0] for line in STARTERS.read_text().splitlines()}
+
+
+def is_starter(exercise):
+    """True when nothing in the learner's folder differs from what it began with."""
+    known = starters()
+    return all(known.get(f"exercises/{exercise.name}/{path.name}") == file_digest(path)
+               for path in files_of(exercise.starter))

@@ -1,0 +1,216 @@
+#include "sandbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uid_t outer_user; /* who we were before we had a user namespace */
+static gid_t outer_group;
+
+int sandbox_user(struct sandbox *sandbox)
+{
+    if (geteuid() != 0)
+        return 0;
+    /* Far from all that are given out; the second for containers whose ids end at 65535. */
+    const uid_t candidates[] = {2000000000U + (uid_t)getpid(), 30000U + (uid_t)getpid() % 30000U};
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(*candidates); i++) {
+        sandbox->user = candidates[i];
+        if (chown(sandbox->scratch, sandbox->user, sandbox->user) == 0)
+            return 0;
+    }
+    return -1;
+}
+
+/* ---- namespaces ---- */
+
+pid_t sandbox_fork(const struct sandbox *sandbox)
+{
+    struct clone_args arguments = {.exit_signal = SIGCHLD};
+
+    outer_user = geteuid();
+    outer_group = getegid();
+    if (sandbox->isolation == NO_NAMESPACES)
+        return fork();
+    arguments.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC;
+    if (sandbox->isolation == NAMESPACES)
+        arguments.flags |= CLONE_NEWNET;
+    if (outer_user != 0) /* inside a user namespace an ordinary user has the right to the others */
+        arguments.flags |= CLONE_NEWUSER;
+    return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
+}
+
+static int write_file(const char *path, const char *text)
+{
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file == -1)
+        return -1;
+    ssize_t written = write(file, text, strlen(text));
+    close(file);
+    return written == -1 ? -1 : 0;
+}
+
+/* In a new user namespace: we are who we were, and nobody else exists. See user_namespaces(7). */
+static int map_user(void)
+{
+    char map[64];
+
+    snprintf(map, sizeof(map), "%u %u 1", outer_user, outer_user);
+    if (write_file("/proc/self/setgroups", "deny") == -1 ||
+        write_file("/proc/self/uid_map", map) == -1)
+        return -1;
+    snprintf(map, sizeof(map), "%u %u 1", outer_group, outer_group);
+    return write_file("/proc/self/gid_map", map);
+}
+
+static int loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo"};
+    int link = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (link == -1 || ioctl(link, SIOCGIFFLAGS, &request) == -1)
+        return -1;
+    request.ifr_flags = (short)(request.ifr_flags | IFF_UP);
+    int result = ioctl(link, SIOCSIFFLAGS, &request);
+    close(link);
+    return result;
+}
+
+static int mount_new(const char *type, const char *path, unsigned long flags, const char *options)
+{
+    return mount(type, path, type, flags | MS_NOSUID | MS_NODEV, options);
+}
+
+int sandbox_furnish(const struct sandbox *sandbox)
+{
+    /* struct mount_attr; glibc knows mount_setattr(2) only since 2.36. */
+    const struct {
+        uint64_t set, clear, propagation, user_namespace;
+    } read_only = {.set = 1 /* MOUNT_ATTR_RDONLY */};
+    const int recursive = 0x8000; /* AT_RECURSIVE */
+    char options[128];
+
+    if (sandbox->isolation == NO_NAMESPACES)
+        return 0;
+    if (outer_user != 0 && map_user() == -1)
+        return -1;
+    if (sandbox->isolation == NAMESPACES && loopback_up() == -1)
+        return -1;
+
+    /* From here on what we mount is not seen outside. */
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+        syscall(SYS_mount_setattr, AT_FDCWD, "/", recursive, &read_only, sizeof(read_only)) == -1 ||
+        mount_new("proc", "/proc", MS_NOEXEC, NULL) == -1)
+        return -1;
+    for (const char *const *hidden = sandbox->hidden; *hidden; hidden++)
+        if (mount_new("tmpfs", *hidden, MS_RDONLY, "size=4k,mode=0755") == -1)
+            return -1;
+    snprintf(options, sizeof(options), "size=%ldm,nr_inodes=%ld,mode=0700,uid=%u,gid=%u",
+             sandbox->scratch_mib, sandbox->scratch_files,
+             outer_user == 0 ? sandbox->user : outer_user,
+             outer_user == 0 ? sandbox->user : outer_group);
+    return mount_new("tmpfs", sandbox->scratch, 0, options);
+}
+
+/* ---- the program itself ---- */
+
+static int limit(int resource, long value)
+{
+    struct rlimit old, new;
+
+    if (getrlimit((__rlimit_resource_t)resource, &old) == -1)
+        return -1;
+    new.rlim_cur = new.rlim_max = (rlim_t)value < old.rlim_max ? (rlim_t)value : old.rlim_max;
+    return setrlimit((__rlimit_resource_t)resource, &new);
+}
+
+/* How many processes of our user there are: RLIMIT_NPROC counts them too. */
+static long processes_of_user(void)
+{
+    long count = 0;
+    struct dirent *entry;
+    struct stat status;
+    DIR *proc = opendir("/proc");
+
+    while (proc && (entry = readdir(proc)) != NULL)
+        if (fstatat(dirfd(proc), entry->d_name, &status, 0) == 0 && status.st_uid == geteuid() &&
+            strtol(entry->d_name, NULL, 10) > 0)
+            count++;
+    if (proc)
+        closedir(proc);
+    return count;
+}
+
+/*
+ * Where nothing else separates the program from the rest of its user's processes: kill(-1) fails,
+ * and so does what would stay in memory after it, System V IPC and message queues. See seccomp(2).
+ * Against accidents, that is: whoever means harm can kill the processes one by one.
+ */
+static void filter_calls(void)
+{
+    const size_t low_half = __BYTE_ORDER == __LITTLE_ENDIAN ? 0 : sizeof(uint32_t);
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#if defined SYS_shmget && defined SYS_msgget && defined SYS_semget
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_shmget, 7, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_msgget, 6, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_semget, 5, 0),
+#endif
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mq_open, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (uint32_t)(offsetof(struct seccomp_data, args) + low_half)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)-1, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(*filter), .filter = filter};
+
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program); /* a kernel without it has none */
+}
+
+int sandbox_confine(const struct sandbox *sandbox)
+{
+    bool root = outer_user == 0;
+    long others = !root && sandbox->isolation == NO_NAMESPACES ? processes_of_user() : 1;
+
+    setsid();
+    write_file("/proc/self/oom_score_adj", "1000"); /* if memory ends, this goes first */
+    /* In bytes; a process that goes beyond dies by SIGXFSZ or SIGXCPU, or gets EMFILE, EAGAIN. */
+    if (limit(RLIMIT_CORE, 0) == -1 || limit(RLIMIT_CPU, sandbox->cpu_seconds + 1) == -1 ||
+        limit(RLIMIT_FSIZE, sandbox->file_mib * 1024 * 1024) == -1 ||
+        limit(RLIMIT_NOFILE, sandbox->descriptors) == -1 ||
+        limit(RLIMIT_NPROC, sandbox->processes + others) == -1)
+        return -1;
+    if (chdir(sandbox->scratch) == -1)
+        return -1;
+    /* With its other ids, root loses its capabilities; inside a user namespace exec takes them. */
+    if (root &&
+        (setgroups(0, NULL) == -1 || setresgid(sandbox->user, sandbox->user, sandbox->user) == -1 ||
+         setresuid(sandbox->user, sandbox->user, sandbox->user) == -1))
+        return -1;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) /* no set-user-ID program gives any back */
+        return -1;
+    if (!root && sandbox->isolation == NO_NAMESPACES)
+        filter_calls();
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* A place for a program that nobody trusts: what it sees, what it may use, and as whom it runs. */
+#ifndef SANDBOX_H
+#define SANDBOX_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* How well the kernel lets us separate it, from the best to the least. */
+enum isolation {
+    NAMESPACES,         /* its own processes, mounts, IPC and network */
+    NAMESPACES_BUT_NET, /* the same, but the machine's network */
+    NO_NAMESPACES,      /* only what an ordinary process can do to itself: see sandbox_confine */
+    ISOLATIONS
+};
+
+enum { HIDDEN_MAX = 8 };
+
+struct sandbox {
+    enum isolation isolation;
+    const char *scratch; /* the only folder that the program can write to; its working directory */
+    long scratch_mib;    /* what fits into it */
+    long scratch_files;
+    const char *hidden[HIDDEN_MAX + 1]; /* folders that it finds empty, up to a NULL */
+    long processes;                     /* at a time, threads included */
+    long cpu_seconds;                   /* of one process */
+    long file_mib;                      /* of one file */
+    long descriptors;                   /* of one process */
+    uid_t user;                         /* that it runs as, when we are root: see sandbox_user */
+};
+
+/*
+ * As root: finds a user id that no process and no file has, so that RLIMIT_NPROC counts the program
+ * alone and kill(-1) hits nothing else; gives it the scratch folder. As an ordinary user: does
+ * nothing, the program runs as the same. Returns -1 with errno.
+ */
+int sandbox_user(struct sandbox *sandbox);
+
+/*
+ * fork(2), into namespaces of its own: see namespaces(7). With namespaces the child is process 1 of
+ * a new world, and when it ends, the kernel ends all that live in there.
+ * Returns like fork; -1 when the kernel does not allow it.
+ */
+pid_t sandbox_fork(const struct sandbox *sandbox);
+
+/*
+ * In that child: makes all mounts read-only, hides what is to be hidden, and mounts a /proc and a
+ * scratch folder of its own. The scratch folder takes memory, not disk, and ends with the child.
+ * Returns -1 with errno when the kernel does not allow it, and then the child is of no use.
+ */
+int sandbox_furnish(const struct sandbox *sandbox);
+
+/*
+ * In the process that will be the program, before exec: a session of its own, limits
+ * (setrlimit(2)), no privilege and none to be gained. Returns -1 with errno.
+ */
+int sandbox_confine(const struct sandbox *sandbox);
+
+#endif

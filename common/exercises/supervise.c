@@ -1,0 +1,462 @@
+/*
+ * supervise [OPTIONS] -- COMMAND [ARGUMENT...]
+ *
+ * Runs a command that may do anything, in a sandbox, and within limits on all that its processes
+ * use together. When it is over, whatever way, none of them lives any more. The last line on stderr
+ * says which limit was met.
+ *
+ *     supervise            waits, and passes on signals and the exit status
+ *       monitor            process 1 of the sandbox: watches the limits, ends everything
+ *         command          the one that nobody trusts
+ *
+ * Exit status: the command's, 128 + N when signal N ended it, 124 when a limit did, 125 when there
+ * could be no sandbox, 126 or 127 when the command could not be run.
+ */
+#include "cmdline.h"
+#include "family.h"
+#include "sandbox.h"
+#include "stopwatch.h"
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MET_LIMIT = 124, NO_SANDBOX = 125, CANNOT_EXECUTE = 126, NOT_FOUND = 127 };
+enum { KEPT_MAX = 8, LEAST_PAUSE_MS = 20, SPARE_MIB = 64 };
+
+static struct sandbox sandbox = {
+    .scratch_mib = 64,
+    .scratch_files = 2000,
+    .processes = 128,
+    .file_mib = 32,
+    .descriptors = 1024,
+};
+static long wall_seconds = 60, cpu_seconds = 60, memory_mib = 1024, output_kib = 256;
+static const char *kept[KEPT_MAX + 1]; /* files of the scratch folder that are to outlive it */
+static int pass_on = -1;               /* a descriptor that the command gets */
+static bool verbose;
+static int scratch_below; /* the scratch folder that the sandbox's own is mounted over */
+
+/* ---- limits ---- */
+
+static char reason[160]; /* why the command was stopped; empty as long as it was not */
+
+static bool met(const char *what, long limit, const char *unit)
+{
+    snprintf(reason, sizeof(reason), "%s %ld %s, the limit", what, limit, unit);
+    return true;
+}
+
+static long walked_blocks, walked_files;
+
+static int walk(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+    (void)path, (void)type, (void)place;
+    walked_blocks += status->st_blocks;
+    return ++walked_files > sandbox.scratch_files;
+}
+
+/* The folder is a file system of its own in the sandbox; else it is counted file by file. */
+static bool scratch_is_full(void)
+{
+    struct statvfs space;
+
+    if (sandbox.isolation != NO_NAMESPACES) {
+        if (statvfs(sandbox.scratch, &space) == -1)
+            return false;
+        if (space.f_bfree == 0)
+            return met("it filled its folder with", sandbox.scratch_mib, "MiB");
+        return space.f_ffree == 0 && met("it made", sandbox.scratch_files, "files");
+    }
+    walked_blocks = walked_files = 0;
+    nftw(sandbox.scratch, walk, 16, FTW_PHYS | FTW_MOUNT);
+    if (walked_files > sandbox.scratch_files)
+        return met("it made", sandbox.scratch_files, "files");
+    return walked_blocks / 2048 >= sandbox.scratch_mib &&
+           met("it filled its folder with", sandbox.scratch_mib, "MiB");
+}
+
+/* What is missed by the other limits, such as memory that is a file and nobody's. */
+static bool machine_is_full(void)
+{
+    char text[512];
+    struct statvfs disk;
+    int meminfo = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    ssize_t length = meminfo == -1 ? -1 : read(meminfo, text, sizeof(text) - 1);
+
+    if (meminfo != -1)
+        close(meminfo);
+    text[length < 0 ? 0 : length] = '\0';
+    const char *available = strstr(text, "MemAvailable:");
+    if (available && strtol(available + strlen("MemAvailable:"), NULL, 10) / 1024 < SPARE_MIB)
+        return met("it left the machine less memory than", SPARE_MIB, "MiB");
+    return sandbox.isolation == NO_NAMESPACES && statvfs("/tmp", &disk) == 0 &&
+           disk.f_bavail / 1024 * disk.f_frsize / 1024 < SPARE_MIB &&
+           met("it left the disk less space than", SPARE_MIB, "MiB");
+}
+
+static bool limit_met(int64_t began, long written)
+{
+    struct family family = family_survey();
+
+    if (family.processes >= sandbox.processes)
+        return met("it had", sandbox.processes, "processes");
+    if (family.memory_mib >= memory_mib)
+        return met("it used", memory_mib, "MiB of memory");
+    if (family.cpu_seconds >= cpu_seconds)
+        return met("it used", cpu_seconds, "seconds of CPU time");
+    if (written >= output_kib * 1024)
+        return met("it wrote", output_kib, "KiB of output");
+    if ((now_ns() - began) / 1000000000 >= wall_seconds)
+        return met("it ran for", wall_seconds, "seconds");
+    return scratch_is_full() || machine_is_full();
+}
+
+/* ---- the monitor ---- */
+
+/* Passes on what the command wrote. Returns the number of bytes, 0 when there are none now. */
+static long pass_output(int output, long written)
+{
+    char buffer[16 * 1024];
+    ssize_t length = read(output, buffer, sizeof(buffer));
+
+    for (ssize_t done = 0; done < length && written < output_kib * 1024;) {
+        ssize_t wrote = write(STDOUT_FILENO, buffer + done, (size_t)(length - done));
+        if (wrote <= 0)
+            break;
+        done += wrote;
+    }
+    return length > 0 ? length : 0;
+}
+
+/* Copies a file out of the sandbox's scratch folder to the one below. */
+static int keep(const char *name)
+{
+    char path[4096], buffer[64 * 1024];
+    struct stat status;
+    ssize_t length = -1;
+
+    snprintf(path, sizeof(path), "%s/%s", sandbox.scratch, name);
+    int from = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (from == -1)
+        return errno == ENOENT ? 0 : -1;
+    int to =
+        openat(scratch_below, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0755);
+    if (to != -1 && fstat(from, &status) == 0 && S_ISREG(status.st_mode))
+        while ((length = read(from, buffer, sizeof(buffer))) > 0)
+            if (write(to, buffer, (size_t)length) != length)
+                break;
+    close(from);
+    if (to != -1)
+        close(to);
+    return length == 0 ? 0 : -1;
+}
+
+static _Noreturn void command_run(char **command, int output)
+{
+    sigset_t none;
+
+    if (sandbox_confine(&sandbox) == -1)
+        err(NO_SANDBOX, "cannot confine the command");
+    /* A program that starts another changes that one's standard descriptors last. */
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null == -1 || dup2(null, STDIN_FILENO) == -1)
+        err(NO_SANDBOX, "/dev/null");
+    int said = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (dup2(output, STDOUT_FILENO) == -1 || dup2(output, STDERR_FILENO) == -1)
+        err(NO_SANDBOX, "cannot redirect the output");
+    if (pass_on != -1)
+        fcntl(pass_on, F_SETFD, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    execvp(command[0], command);
+    int error = errno;
+    dup2(said, STDERR_FILENO);
+    errno = error;
+    err(error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "%s", command[0]);
+}
+
+/*
+ * Runs the command, and watches it to its end. `control` is at end-of-file when supervise has gone
+ * or wants us to stop. Returns what is to be the exit status.
+ */
+static int monitor(char **command, int control, int signals)
+{
+    int output[2], status = 0;
+    int64_t began = now_ns(), pause_ns = 0, surveyed = 0;
+    long written = 0, part;
+    pid_t child;
+    bool ended = false;
+
+    if (pipe2(output, O_CLOEXEC) == -1)
+        err(NO_SANDBOX, "pipe");
+    pid_t first = fork();
+    if (first == -1)
+        err(NO_SANDBOX, "fork");
+    if (first == 0)
+        command_run(command, output[1]);
+    close(output[1]);
+    fcntl(output[0], F_SETFL, O_NONBLOCK);
+
+    while (!ended && !*reason) {
+        struct pollfd waits[] = {{.fd = output[0], .events = POLLIN},
+                                 {.fd = signals, .events = POLLIN},
+                                 {.fd = control, .events = POLLIN}};
+        struct signalfd_siginfo information;
+
+        if (waits[0].fd == -1)
+            waits[0].events = 0;
+        poll(waits, 3, LEAST_PAUSE_MS);
+        if (waits[2].revents)
+            snprintf(reason, sizeof(reason), "it was interrupted");
+        while (read(signals, &information, sizeof(information)) > 0)
+            ;
+        if (waits[0].revents) {
+            part = pass_output(output[0], written);
+            written += part;
+            if (part == 0 && waits[0].revents & POLLHUP) { /* it has closed its output */
+                close(output[0]);
+                output[0] = -1;
+            }
+        }
+        while ((child = waitpid(-1, &status, WNOHANG)) > 0)
+            if ((ended = child == first))
+                break;
+        /* To look costs time as well: of what there is, at most a twentieth. */
+        if (!ended && !*reason && now_ns() - surveyed >= pause_ns) {
+            int64_t looked = now_ns();
+            limit_met(began, written);
+            surveyed = now_ns();
+            pause_ns = 20 * (surveyed - looked);
+            if (pause_ns < LEAST_PAUSE_MS * 1000000LL)
+                pause_ns = LEAST_PAUSE_MS * 1000000LL;
+        }
+    }
+    if (ended && status != 0)
+        scratch_is_full(); /* which may be why */
+    family_end(sandbox.user);
+    while (output[0] != -1 && (part = pass_output(output[0], written)) > 0)
+        written += part;
+
+    if (!*reason && written >= output_kib * 1024)
+        met("it wrote", output_kib, "KiB of output");
+    if (*reason) {
+        warnx("stopped: %s", reason);
+        return MET_LIMIT;
+    }
+    for (const char **name = kept; *name; name++)
+        if (sandbox.isolation != NO_NAMESPACES && keep(*name) == -1)
+            err(NO_SANDBOX, "cannot keep %s", *name);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- supervise ---- */
+
+/* Starts the monitor, as well separated as the kernel allows. */
+static pid_t monitor_start(char **command, int control[2], int signals)
+{
+    int ready[2];
+    char said;
+
+    for (; sandbox.isolation < ISOLATIONS; sandbox.isolation++) {
+        if (pipe2(ready, O_CLOEXEC) == -1)
+            err(NO_SANDBOX, "pipe");
+        pid_t child = sandbox_fork(&sandbox);
+        if (child == 0) {
+            setsid(); /* Ctrl-C is for supervise */
+            close(control[1]);
+            if (sandbox_furnish(&sandbox) == -1) {
+                if (verbose)
+                    warn("no namespaces, or not all of them");
+                _exit(NO_SANDBOX);
+            }
+            /* The command can neither trace us nor open what we have open, as the same user. */
+            prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+            family_begin();
+            if (write(ready[1], "", 1) != 1)
+                _exit(NO_SANDBOX);
+            close(ready[1]);
+            _exit(monitor(command, control[0], signals));
+        }
+        if (child == -1 && verbose)
+            warn("no namespaces, or not all of them");
+        close(ready[1]);
+        ssize_t length = child == -1 ? 0 : read(ready[0], &said, 1);
+        close(ready[0]);
+        if (length == 1)
+            return child;
+        if (child != -1)
+            waitpid(child, NULL, 0);
+    }
+    errx(NO_SANDBOX, "cannot start the monitor");
+}
+
+static _Noreturn void usage(FILE *out, int status)
+{
+    fprintf(out,
+            "usage: %s -w FOLDER [OPTIONS] -- COMMAND [ARGUMENT...]\n"
+            "  -w FOLDER   the command's scratch folder, the only one that it can write to\n"
+            "  -s MIB      what fits into it (%ld)\n"
+            "  -k NAME     keep this file of it; all others are lost\n"
+            "  -x FOLDER   hide this folder from the command\n"
+            "  -t SECONDS  how long it may run (%ld)\n"
+            "  -c SECONDS  CPU time of all its processes (%ld)\n"
+            "  -p NUMBER   processes and threads at a time (%ld)\n"
+            "  -m MIB      memory of all its processes (%ld)\n"
+            "  -f MIB      size of a file (%ld)\n"
+            "  -d NUMBER   open descriptors of a process (%ld)\n"
+            "  -o KIB      output (%ld)\n"
+            "  -r NUMBER   pass this open descriptor on to the command\n"
+            "  -n          use no namespaces\n"
+            "  -v          say what separates the command from the rest of the machine\n"
+            "  -h          print this\n",
+            program_invocation_short_name, sandbox.scratch_mib, wall_seconds, cpu_seconds,
+            sandbox.processes, memory_mib, sandbox.file_mib, sandbox.descriptors, output_kib);
+    exit(status);
+}
+
+static void append(const char **list, int max, const char *text)
+{
+    int count = 0;
+
+    while (list[count])
+        count++;
+    if (count == max)
+        errx(2, "%s: more than %d of this kind", text, max);
+    list[count] = text;
+}
+
+static long number(int option)
+{
+    long value;
+
+    if (!parse_number(optarg, 1, 1000000, &value))
+        errx(2, "-%c %s: not a number from 1 to 1000000", option, optarg);
+    return value;
+}
+
+static char **read_options(int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt(argc, argv, "+w:s:k:x:t:c:p:m:f:d:o:r:nvh")) != -1) {
+        switch (option) {
+        case 'w':
+            sandbox.scratch = optarg;
+            break;
+        case 's':
+            sandbox.scratch_mib = number(option);
+            break;
+        case 'k':
+            append(kept, KEPT_MAX, optarg);
+            break;
+        case 'x':
+            append(sandbox.hidden, HIDDEN_MAX, optarg);
+            break;
+        case 't':
+            wall_seconds = number(option);
+            break;
+        case 'c':
+            cpu_seconds = number(option);
+            break;
+        case 'p':
+            sandbox.processes = number(option);
+            break;
+        case 'm':
+            memory_mib = number(option);
+            break;
+        case 'f':
+            sandbox.file_mib = number(option);
+            break;
+        case 'd':
+            sandbox.descriptors = number(option);
+            break;
+        case 'o':
+            output_kib = number(option);
+            break;
+        case 'r':
+            pass_on = (int)number(option);
+            break;
+        case 'n':
+            sandbox.isolation = NO_NAMESPACES;
+            break;
+        case 'v':
+            verbose = true;
+            break;
+        case 'h':
+            usage(stdout, EXIT_SUCCESS);
+        default: /* getopt has said what is wrong */
+            usage(stderr, 2);
+        }
+    }
+    sandbox.cpu_seconds = cpu_seconds;
+    if (!sandbox.scratch || optind == argc) {
+        warnx(sandbox.scratch ? "no command" : "-w is missing");
+        usage(stderr, 2);
+    }
+    return argv + optind;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const names[] = {"namespaces: process, mount, IPC, network",
+                                        "namespaces: process, mount, IPC", "no namespaces"};
+    char **command = read_options(argc, argv);
+    int control[2], status;
+    sigset_t set;
+
+    scratch_below = open(sandbox.scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (scratch_below == -1 || !(sandbox.scratch = realpath(sandbox.scratch, NULL)))
+        err(NO_SANDBOX, "-w");
+    if (sandbox_user(&sandbox) == -1)
+        err(NO_SANDBOX, "cannot give away %s", sandbox.scratch);
+
+    /* When whoever started us goes, so do we, and with us the rest. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    family_begin();
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    for (const int *one = (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, 0}; *one; one++) {
+        signal(*one, SIG_DFL);
+        sigaddset(&set, *one);
+    }
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals == -1 || pipe2(control, O_CLOEXEC) == -1)
+        err(NO_SANDBOX, "cannot start");
+    pid_t child = monitor_start(command, control, signals);
+    if (verbose)
+        warnx("%s%s", names[sandbox.isolation], sandbox.user ? ", another user" : "");
+    close(control[0]);
+
+    /* signalfd gives a process its own signals: these are ours. */
+    int interrupted = 0;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        struct signalfd_siginfo information;
+        poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, -1);
+        while (read(signals, &information, sizeof(information)) == sizeof(information)) {
+            if (information.ssi_signo == SIGCHLD || interrupted)
+                continue;
+            interrupted = (int)information.ssi_signo;
+            close(control[1]);
+        }
+    }
+    if (WIFSIGNALED(status)) {
+        family_end(sandbox.user);
+        errx(NO_SANDBOX, "the monitor was killed (%s)", strsignal(WTERMSIG(status)));
+    }
+    return interrupted ? 128 + interrupted : WEXITSTATUS(status);
+}

@@ -1,0 +1,287 @@
+"""Builds and tests what somebody made of an exercise, in the sandbox of supervise.c."""
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+
+import course
+
+SUPERVISE = course.BUILD / "common/exercises/supervise"
+LIBRARY = course.BUILD / "common/common.a"
+HEADERS = ["common", "chapters/03-descriptor-passing", "chapters/04-prefork-select"]
+LESSON = course.TOP / "tests/exercises/lesson.py"
+FILE_MAX = 1024 * 1024  # of a file that is handed in
+FILES_MAX = 64
+
+# What a build, and a test with all programs under it, may use: see `supervise -h`.
+BUILD_LIMITS = ["-t", "120", "-c", "60", "-p", "64", "-m", "1024", "-f", "64", "-s", "128", "-o", "64"]
+TEST_LIMITS = ["-c", "60", "-p", "128", "-m", "1024", "-f", "32", "-s", "64", "-o", "64", "-d", "1024"]
+PASSED_ON = ["PATH", "LESSON_PATIENCE", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"]
+MET_LIMIT, NO_SANDBOX, CANNOT_EXECUTE, NOT_FOUND = 124, 125, 126, 127
+
+running = set()  # the supervisors under way, in all threads
+
+
+def stop_all():
+    """Ends what runs in other threads."""
+    for process in list(running):
+        process.terminate()
+
+
+@dataclasses.dataclass
+class Outcome:
+    exercise: course.Exercise
+    kind: str      # "passed", "not yet", "does not compile", "missing" or "broken" (the test itself)
+    words: str     # all that there is to say, for the learner
+    warnings: str = ""
+    seconds: float = 0.0
+    found: str = "" # in a few words, what is wrong
+
+    @property
+    def passed(self):
+        return self.kind == "passed"
+
+
+def try_out(exercise, source, keep=False, color=False):
+    """Builds and tests what lies in the folder `source`. With `keep` the programs are left in exercise.built."""
+    began = time.monotonic()
+    with Stage(exercise, source, color) as stage:
+        outcome = stage.missing() or stage.build() or stage.test()
+        if keep:
+            stage.keep()
+    outcome.warnings = stage.warnings
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+class Stage:
+    """A folder with all that is needed and nothing else: the sandbox shows it, and hides the repository."""
+
+    def __init__(self, exercise, source, color):
+        self.exercise, self.source, self.color = exercise, pathlib.Path(source), color
+        self.warnings = ""
+
+    def __enter__(self):
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="exercise-")).resolve()
+        self.top.chmod(0o755)  # the sandbox may run as another user
+        self.work = None
+        for name in ("source", "programs", "include", "tests"):
+            (self.top / name).mkdir(mode=0o755)
+        return self
+
+    def __exit__(self, *unused):
+        # Folders may be deeper than Python recurses, and not writable: both is rm's daily bread.
+        if subprocess.run(["rm", "-rf", str(self.top)], stderr=subprocess.DEVNULL, check=False).returncode:
+            subprocess.run(["chmod", "-R", "u+rwx", str(self.top)], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(["rm", "-rf", str(self.top)], check=False)
+
+    def outcome(self, kind, words, found):
+        return Outcome(self.exercise, kind, words.rstrip() + "\n", found=found)
+
+    def say(self, kind, happened, look=""):
+        return self.outcome(kind, report(f"{self.exercise.name}: {kind}", Happened=happened, Look_at=look), happened)
+
+    # ---- what is handed in ----
+
+    def missing(self):
+        """Copies the learner's files; tells what is missing among them."""
+        if not self.source.is_dir():
+            return self.say("missing", f"there is no folder {self.exercise.name}")
+        for path in self.source.iterdir():
+            if path.name in self.exercise.files() and not stat.S_ISREG(path.lstat().st_mode):
+                return self.say("missing", f"{path.name} is no file (a link, a folder or a device)")
+        files = course.files_of(self.source)
+        for name in self.exercise.files():
+            if name not in [path.name for path in files]:
+                return self.say("missing", f"{name} is not there")
+            if not (self.source / name).read_bytes().strip():
+                return self.say("does not compile", f"{name} is empty")
+        if len(files) > FILES_MAX:
+            return self.say("missing", f"there are more than {FILES_MAX} files")
+        for path in files:
+            if path.stat().st_size > FILE_MAX:
+                return self.say("missing", f"{path.name} is larger than {FILE_MAX // 1024} KiB")
+            copy(path, self.top / "source" / path.name)
+        return None
+
+    # ---- building ----
+
+    def build(self):
+        """Compiles all programs of the exercise to programs/."""
+        exercise = self.exercise
+        for folder in HEADERS:
+            for header in (course.TOP / folder).glob("*.h"):
+                copy(header, self.top / "include" / header.name)
+        modules = [course.BUILD / file for module in exercise.uses for file in course.MODULES[module]]
+        for file in dict.fromkeys([*modules, LIBRARY]):
+            copy(file, self.top / "include" / file.name)
+        compiled = [program for program in exercise.programs if "." not in program]
+        for program in set(exercise.programs) - set(compiled):
+            copy(self.top / "source" / program, self.top / "programs" / program, 0o755)
+        for program in compiled + exercise.drivers:
+            sources = sorted((self.top / "source").glob("*.c"))
+            if len(compiled) > 1 or program in exercise.drivers:
+                sources = [file for file in sources if file.stem == program or file.stem not in compiled]
+            if program in exercise.drivers:
+                copy(exercise.tests / "driver.c", self.top / "include/driver.c")
+                sources.append(self.top / "include/driver.c")
+            problem = self.link(program, sources, [file.name for file in modules])
+            if problem:
+                return problem
+        return None
+
+    def link(self, program, sources, modules):
+        include = self.top / "include"
+        objects = [str(include / name) for name in dict.fromkeys([*modules, LIBRARY.name])]
+        # What the compiler and the debugger call a file is where the learner has it.
+        command = [*compiler(), f"-ffile-prefix-map={self.top}/source={self.source}",
+                   f"-ffile-prefix-map={include}={course.TOP}/common",
+                   *(["-fdiagnostics-color=always"] if self.color else []),
+                   f"-I{self.top}/source", f"-I{include}", *map(str, sources), *objects,
+                   *shlex.split(os.environ.get("LDFLAGS", "")), "-lm", "-o", program]
+        status, output, reason = self.supervise(BUILD_LIMITS + ["-k", program], command)
+        output = output.replace(f"{self.top}/source/", shown(self.source)).replace(f"{include}/", "")
+        built = self.work / program
+        if status == 0 and built.is_file() and not built.is_symlink():
+            self.warnings += output
+            copy(built, self.top / "programs" / program, 0o755)
+            return None
+        if reason:
+            return self.say("does not compile", f"the compiler was stopped: {reason}",
+                            "what the source asks of it: #include of what has no end, or very large arrays")
+        first = next((line for line in output.splitlines() if "error" in line or "undefined" in line), "")
+        return self.outcome("does not compile", f"{output}{self.exercise.name}: does not compile",
+                            re.sub(r"\x1b\[[0-9;]*[mK]", "", first).strip())
+
+    # ---- testing ----
+
+    def test(self):
+        tests = self.top / "tests" / self.exercise.name
+        tests.mkdir(mode=0o755)
+        for file in [LESSON, *self.exercise.tests.iterdir()]:
+            if file.is_file():
+                copy(file, tests / file.name)
+        patience = float(os.environ.get("LESSON_PATIENCE") or 10)
+        reader, writer = os.pipe()
+        # -E -s -B: no module and no setting but ours.
+        command = [interpreter(), "-E", "-s", "-B", str(tests / "test.py"), str(self.top / "programs")]
+        try:
+            status, output, reason = self.supervise(
+                ["-t", str(int(60 + 4 * patience)), "-r", str(writer), *TEST_LIMITS], command,
+                environment={"LESSON_VERDICT": str(writer)}, pass_fds=[writer])
+            os.close(writer)
+            writer = None
+            verdict = os.read(reader, 64)
+        finally:
+            os.close(reader)
+            if writer is not None:
+                os.close(writer)
+        if reason:
+            return self.say("not yet", f"your program was stopped: {reason}",
+                            "a loop that does not end; for each fork, malloc, open and write: what ends it?")
+        if status == 0 and verdict == b"passed\n":
+            return self.outcome("passed", output, "")
+        if status == 1 and not verdict:
+            return self.outcome("not yet", output, said(output, "Happened"))
+        if status > 128 and not verdict:
+            name = signal.Signals(status - 128).name
+            return self.say("not yet", f"the test was ended by {name}, which your program must have sent",
+                            "every kill and killpg: to whom does it go? -1 means every process there is: kill(2)")
+        return self.outcome("broken", output + f"{self.exercise.name}: the test itself broke, with status {status}; "
+                            "this is no fault of yours", "the test itself broke")
+
+    def keep(self):
+        """Copies the programs to where the learner can start them."""
+        self.exercise.built.mkdir(parents=True, exist_ok=True)
+        for file in (self.top / "programs").iterdir():
+            # Not into the old file, which may be running.
+            copy(file, self.exercise.built / f".{file.name}", 0o755)
+            (self.exercise.built / f".{file.name}").replace(self.exercise.built / file.name)
+
+    # ---- the sandbox ----
+
+    def supervise(self, limits, command, environment=None, pass_fds=()):
+        """Runs a command in the sandbox. Gives its status, its output, and the limit that it met, if any."""
+        work = self.work = pathlib.Path(tempfile.mkdtemp(prefix="work-", dir=self.top))
+        hidden = [] if self.top.is_relative_to(course.TOP) else ["-x", str(course.TOP)]
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        process = subprocess.Popen(
+            [str(SUPERVISE), "-w", str(work), *hidden, *limits, *shlex.split(os.environ.get("SUPERVISE", "")),
+             "--", *command],
+            env={**passed_on, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work), **(environment or {})},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
+        running.add(process)
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            process.terminate()
+            process.communicate()
+            raise
+        finally:
+            running.discard(process)
+        errors = errors.decode(errors="replace").strip()
+        if process.returncode in (NO_SANDBOX, CANNOT_EXECUTE, NOT_FOUND) and errors:
+            raise course.Mistake(errors.splitlines()[-1])
+        reason = ""
+        if process.returncode == MET_LIMIT and errors:
+            reason = errors.splitlines()[-1].partition("stopped: ")[2]
+        elif errors:
+            print(errors, file=sys.stderr)
+        return process.returncode, printable(output.decode(errors="replace")), reason
+
+
+def compiler():
+    return shlex.split(os.environ.get("COMPILE") or "cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -O2 -g")
+
+
+def interpreter():
+    """A Python that the sandbox's user can execute; root's own may lie where only root can look."""
+    if os.geteuid() != 0:
+        return sys.executable
+    candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in os.get_exec_path()), "/usr/bin/python3"]
+    for path in map(os.path.realpath, candidates):
+        if os.path.isfile(path) and all(os.stat(part).st_mode & 0o001 for part in [path, *pathlib.Path(path).parents]):
+            return path
+    raise course.Mistake(f"{sys.executable}: tests run as another user than root, who cannot execute this; "
+                         "install python3 in /usr/bin")
+
+
+def copy(source, target, mode=0o644):
+    shutil.copyfile(source, target)
+    target.chmod(mode)
+
+
+def shown(folder):
+    """A folder as the learner would write it, with a slash."""
+    path = pathlib.Path(os.path.abspath(folder))
+    return f"{path.relative_to(course.TOP) if path.is_relative_to(course.TOP) else path}/"
+
+
+def printable(text):
+    """Nothing that a terminal acts on, but for colours and ends of lines."""
+    return re.sub(r"(?!\x1b\[[0-9;]*[mK])[\x00-\x08\x0b-\x1f\x7f-\x9f]", "?", text)
+
+
+def report(first, **lines):
+    """The form in which lesson.py reports."""
+    text = [first]
+    for label, value in lines.items():
+        if value:
+            wrapped = textwrap.wrap(value, 65, break_long_words=False, break_on_hyphens=False)
+            text += [f"  {label.replace('_', ' ') if i == 0 else '':<11}{line}" for i, line in enumerate(wrapped)]
+    return "\n".join(text)
+
+
+def said(words, label):
+    """What stands behind a label in such a report, in one line."""
+    found = re.search(rf"^  {label} +(.*(?:\n {{13}}(?! ).*)*)", words, re.MULTILINE)
+    return re.sub(r"\s+", " ", found[1]).rstrip(":") if found else ""
