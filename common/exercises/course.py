@@ -51,8 +51,10 @@ class Exercise:
         return BUILD / "exercises" / self.name
 
     def files(self):
-        """The names of the files that a learner works on."""
-        return sorted({path.name for folder in (self.starter, self.solution) for path in files_of(folder)})
+        """The names of the files that a learner begins with; there may be more by now."""
+        noted = [pathlib.PurePath(path) for path in starters()]
+        return ([path.name for path in noted if path.parent.name == self.name]
+                or [path.name for path in files_of(self.solution) or files_of(self.starter)])
 
 
 def files_of(folder):
@@ -116,6 +118,13 @@ def find(number):
         if number in (exercise.number, exercise.name):
             return exercise
     raise Mistake(f"there is no exercise \"{number}\"; `make exercises` lists them all")
+
+
+def write(path, text):
+    """All or nothing, so that nobody reads half a file."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def digest(paths):

@@ -24,7 +24,6 @@ import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
 import course  # noqa: E402
-import grade  # noqa: E402
 import trial  # noqa: E402
 from course import Mistake  # noqa: E402
 
@@ -42,7 +41,7 @@ def is_done(exercise):
 
 def note_outcome(exercise, tested, passed):
     if passed:
-        grade.write(exercise.built / "passed", tested + "\n")
+        course.write(exercise.built / "passed", tested + "\n")
     else:
         (exercise.built / "passed").unlink(missing_ok=True)
 
@@ -104,7 +103,7 @@ def hint(number):
     given = exercise.built / "hints"
     count = min(int(given.read_text()) if given.is_file() else 0, len(exercise.hints) - 1) + 1
     exercise.built.mkdir(parents=True, exist_ok=True)
-    grade.write(given, f"{count}\n")
+    course.write(given, f"{count}\n")
     for i, text in enumerate(exercise.hints[:count], 1):
         print(textwrap.fill(text, 78, initial_indent=f"Hint {i} of {len(exercise.hints)}: ", subsequent_indent="    ",
                             break_long_words=False, break_on_hyphens=False))
@@ -231,6 +230,8 @@ def solution(number):
 
 
 def grade_all(submission=None, results=None):
+    import grade  # with all its formats, which the other commands need not load
+
     exercises = course.read_list()
     if not exercises:
         raise Mistake("exercises/list: there is no exercise in it")
@@ -242,7 +243,7 @@ def grade_all(submission=None, results=None):
 
 def note_starters():
     paths = [path for exercise in course.read_list() for path in course.files_of(exercise.starter)]
-    grade.write(course.STARTERS, "".join(f"{course.file_digest(path)}  {path.relative_to(course.TOP)}\n"
+    course.write(course.STARTERS, "".join(f"{course.file_digest(path)}  {path.relative_to(course.TOP)}\n"
                                          for path in sorted(paths)))
     return PASSED
 

@@ -3,7 +3,6 @@ import concurrent.futures
 import contextlib
 import datetime
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -86,10 +85,10 @@ def grade(submission, results, exercises):
     note = "" if known else (f"{submission}: there is no exercise in it. Expected: folders such as "
                              f"{exercises[0].name}, with the files of the exercise in them.")
     results.mkdir(parents=True, exist_ok=True)
-    write(results / "results.json", gradescope(outcomes, time.monotonic() - began, note))
-    write(results / "junit.xml", junit(outcomes, time.monotonic() - began))
+    course.write(results / "results.json", gradescope(outcomes, time.monotonic() - began, note))
+    course.write(results / "junit.xml", junit(outcomes, time.monotonic() - began))
     for outcome in outcomes:
-        write(results / f"{outcome.exercise.name}.txt", outcome.warnings + outcome.words)
+        course.write(results / f"{outcome.exercise.name}.txt", outcome.warnings + outcome.words)
     return outcomes, note
 
 
@@ -182,10 +181,3 @@ def junit(outcomes, seconds):
             problem.text = text
     xml.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(suites, encoding="unicode") + "\n"
-
-
-def write(path, text):
-    """All or nothing, so that nobody reads half a result."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

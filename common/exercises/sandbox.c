@@ -191,7 +191,12 @@ static void filter_calls(void)
 int sandbox_confine(const struct sandbox *sandbox)
 {
     bool root = outer_user == 0;
-    long others = !root && sandbox->isolation == NO_NAMESPACES ? processes_of_user() : 1;
+    long processes = sandbox->processes + 1;
+
+    /* The rest of the user's processes count, too, and are more or fewer later: with some room, it is
+     * whoever watches the sandbox that sees the limit met; this one holds until then. */
+    if (!root && sandbox->isolation == NO_NAMESPACES)
+        processes += processes_of_user() + sandbox->processes;
 
     setsid();
     write_file("/proc/self/oom_score_adj", "1000"); /* if memory ends, this goes first */
@@ -199,7 +204,7 @@ int sandbox_confine(const struct sandbox *sandbox)
     if (limit(RLIMIT_CORE, 0) == -1 || limit(RLIMIT_CPU, sandbox->cpu_seconds + 1) == -1 ||
         limit(RLIMIT_FSIZE, sandbox->file_mib * 1024 * 1024) == -1 ||
         limit(RLIMIT_NOFILE, sandbox->descriptors) == -1 ||
-        limit(RLIMIT_NPROC, sandbox->processes + others) == -1)
+        limit(RLIMIT_NPROC, processes) == -1)
         return -1;
     if (chdir(sandbox->scratch) == -1)
         return -1;

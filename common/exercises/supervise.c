@@ -419,7 +419,10 @@ int main(int argc, char **argv)
     sigset_t set;
 
     scratch_below = open(sandbox.scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (scratch_below == -1 || !(sandbox.scratch = realpath(sandbox.scratch, NULL)))
+    if (scratch_below == -1)
+        err(NO_SANDBOX, "-w %s", sandbox.scratch);
+    sandbox.scratch = realpath(sandbox.scratch, NULL);
+    if (!sandbox.scratch)
         err(NO_SANDBOX, "-w");
     if (sandbox_user(&sandbox) == -1)
         err(NO_SANDBOX, "cannot give away %s", sandbox.scratch);

@@ -100,17 +100,17 @@ class Stage:
             if path.name in self.exercise.files() and not stat.S_ISREG(path.lstat().st_mode):
                 return self.say("missing", f"{path.name} is no file (a link, a folder or a device)")
         files = course.files_of(self.source)
-        for name in self.exercise.files():
-            if name not in [path.name for path in files]:
-                return self.say("missing", f"{name} is not there")
-            if not (self.source / name).read_bytes().strip():
-                return self.say("does not compile", f"{name} is empty")
         if len(files) > FILES_MAX:
             return self.say("missing", f"there are more than {FILES_MAX} files")
         for path in files:
             if path.stat().st_size > FILE_MAX:
                 return self.say("missing", f"{path.name} is larger than {FILE_MAX // 1024} KiB")
             copy(path, self.top / "source" / path.name)
+        for name in self.exercise.files():
+            if name not in [path.name for path in files]:
+                return self.say("missing", f"{name} is not there")
+            if not (self.top / "source" / name).read_bytes().strip():
+                return self.say("does not compile", f"{name} is empty")
         return None
 
     # ---- building ----
@@ -247,7 +247,7 @@ def interpreter():
     """A Python that the sandbox's user can execute; root's own may lie where only root can look."""
     if os.geteuid() != 0:
         return sys.executable
-    candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in os.get_exec_path()), "/usr/bin/python3"]
+    candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in [*os.get_exec_path(), "/usr/bin"])]
     for path in map(os.path.realpath, candidates):
         if os.path.isfile(path) and all(os.stat(part).st_mode & 0o001 for part in [path, *pathlib.Path(path).parents]):
             return path

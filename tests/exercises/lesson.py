@@ -246,7 +246,8 @@ def expect_echo(connection, data, look="", expected=None):
         return
     wrong = next((i for i, (a, b) in enumerate(zip(received, data)) if a != b), None)
     if wrong is not None:
-        happened = f"byte {wrong + 1} of {len(data)} came back as 0x{received[wrong]:02x} instead of 0x{data[wrong]:02x}"
+        happened = (f"byte {wrong + 1} of {len(data)} came back as 0x{received[wrong]:02x} "
+                    f"instead of 0x{data[wrong]:02x}")
     elif received:
         happened = f"{error}; {len(received)} of {len(data)} bytes had come back"
     else:

@@ -1,0 +1,456 @@
+#!/usr/bin/env python3
+"""The learner's and the teacher's commands, on a course of two small exercises; and the form of the real one."""
+import json
+import os
+import pathlib
+import pty
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+import zipfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+from tap import expect, expect_in  # noqa: E402
+import course  # noqa: E402
+import grade  # noqa: E402
+import trial  # noqa: E402
+
+LIST = """# two exercises
+01-1-zero
+    title    Nothing at all
+    kind     mend
+    points   2
+    minutes  10
+    program  zero
+    hint     Look at what is returned.
+    hint     Return 0.
+02-1-one
+    title    One
+    kind     build
+    points   3
+    minutes  15
+    program  one two.py
+    uses     fdpass
+    hint     See 01-1.
+    hint     Return 1.
+"""
+STARTER = "int main(void)\n{\n    return 7;\n}\n"
+TEST = """from lesson import *
+
+begin()
+step("run it")
+status = Program("{program}").status
+expect(status == {status}, expected="exit status {status}", happened=f"{{status}}", look="main")
+passed()
+"""
+
+
+class Course:
+    """A repository with the two exercises, in a folder of its own."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="course-")
+        self.top = top = pathlib.Path(self.folder.name)
+        top.chmod(0o755)
+        for name in "common", "chapters":
+            shutil.copytree(tap.TOP / name, top / name)
+        for name in "common/common.a", "common/exercises/supervise", "chapters/03-descriptor-passing/fdpass.o", \
+                "chapters/04-prefork-select/pool.o":
+            (top / "build" / name).parent.mkdir(parents=True, exist_ok=True)
+            os.link(tap.BUILD / name, top / "build" / name) if same_disk(top) else \
+                shutil.copy(tap.BUILD / name, top / "build" / name)
+        self.write("exercises/list", LIST)
+        self.write("exercises/01-1-zero/zero.c", STARTER)
+        self.write("exercises/02-1-one/one.c", STARTER)
+        self.write("exercises/02-1-one/two.py", "#!/usr/bin/env python3\n")
+        self.write("solutions/01-1-zero/zero.c", STARTER.replace("7", "0"))
+        self.write("solutions/02-1-one/one.c", STARTER.replace("7", "1"))
+        self.write("solutions/02-1-one/two.py", "#!/usr/bin/env python3\n")
+        for name, program, status in ("01-1-zero", "zero", 0), ("02-1-one", "one", 1):
+            self.write(f"exercises/{name}/README.md", name)
+            self.write(f"tests/exercises/{name}/test.py", TEST.format(program=program, status=status))
+        shutil.copy(tap.TOP / "tests/exercises/lesson.py", top / "tests/exercises")
+        self.run("starters")
+        self.git("init", "-q")
+        self.write(".gitignore", "/build/\n")
+        self.commit("The course")
+        return self
+
+    def __exit__(self, *unused):
+        self.folder.cleanup()
+
+    def write(self, path, text):
+        (self.top / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.top / path).write_text(text)
+
+    def solve(self, name):
+        for path in (self.top / "solutions" / name).iterdir():
+            shutil.copy(path, self.top / "exercises" / name)
+
+    def git(self, *arguments):
+        subprocess.run(["git", "-C", self.top, "-c", "user.name=A", "-c", "user.email=a@b", *arguments], check=True,
+                       capture_output=True)
+
+    def commit(self, message):
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+
+    def run(self, *arguments, status=0, says="", **environment):
+        """Runs exercise.py; gives what it printed."""
+        ran = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, env=self.environment(environment), check=False)
+        expect(ran.returncode == status, f"{arguments}: status {ran.returncode} instead of {status}: {ran.stdout}")
+        expect_in(says, ran.stdout)
+        return ran.stdout
+
+    def command(self, *arguments):
+        return [sys.executable, str(self.top / "common/exercises/exercise.py"), *map(str, arguments)]
+
+    def environment(self, more):
+        plain = {name: value for name, value in os.environ.items() if name not in ("BUILD", "FORCE", "SUBMISSION")}
+        return {**plain, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(self.top.parent), **more}
+
+
+def same_disk(folder):
+    return os.stat(tap.BUILD).st_dev == os.stat(folder).st_dev and os.stat(tap.BUILD).st_uid == os.geteuid()
+
+
+# ---- commands ------------------------------------------------------------------------------------
+
+def the_way_of_a_learner():
+    with Course() as c:
+        said = c.run("list", says="Next: exercises/01-1-zero/README.md, and then make exercise-01-1")
+        expect_in("0 of 2 done, 0 of 5 points.", said)
+        expect_in("02-1         One", said)
+        said = c.run("run", "01-1", status=1, says="Stuck? make hint-01-1")
+        expect_in("01-1-zero: not yet The test run it Expected exit status 0 Happened 7 Look at main", said)
+        expect((c.top / "build/exercises/01-1-zero/zero").exists(), "no program was left")
+        expect_in("Hint 1 of 2: Look at what is returned.", c.run("hint", "01-1"))
+        said = c.run("hint", "01-1", says="Hint 2 of 2: Return 0. That is all.")
+        expect_in("Hint 1 of 2", said)
+        expect_in("Hint 2 of 2", c.run("hint", "01-1"))
+        c.run("solution", "01-1", status=2, says="exercise: first yours: when it passes")
+        c.run("solution", "01-1", says="-    return 7; +    return 0;", FORCE="1")
+        c.write("exercises/01-1-zero/zero.c", STARTER.replace("7", "1"))
+        expect_in("01-1  next", c.run("list"))
+        c.write("exercises/02-1-one/one.c", STARTER.replace("7", "8"))
+        expect_in("02-1  begun", c.run("list"))
+        c.solve("01-1-zero")
+        c.run("run", "01-1", says="01-1-zero: passed Compare: make solution-01-1. Next: make exercise-02-1")
+        c.run("list", says="01-1  done")
+        c.run("solution", "01-1", says="Yours is ours, line for line.")
+        c.solve("02-1-one")
+        c.run("run", "02-1", says="all are done")
+        c.run("list", says="2 of 2 done, 5 of 5 points.")
+        c.write("exercises/01-1-zero/zero.c", STARTER)
+        c.run("list", says="1 of 2 done, 3 of 5 points.")
+
+
+def wrong_numbers_and_commands():
+    with Course() as c:
+        for command in "run", "hint", "watch", "reset", "solution":
+            c.run(command, "09-9", status=2,
+                  says='exercise: there is no exercise "09-9"; `make exercises` lists them all')
+        c.run("run", "01-1", "/no/such/folder", status=2, says="exercise: /no/such/folder: no such folder")
+        c.run("grade", "/no/such/folder", status=2, says="exercise: /no/such/folder: not there")
+        c.run("grade", c.top / "exercises/list", status=2, says="no folder, and no zip archive")
+        c.run(status=2, says="exercise.py run NUMBER")
+        c.run("nonsense", status=2, says="exercise.py run NUMBER")
+        c.run("--help", says="exercise.py run NUMBER")
+        shutil.rmtree(c.top / "solutions")
+        c.run("solution", "01-1", status=2, says="exercise: solutions/01-1-zero: not there", FORCE="1")
+
+
+def mistakes_in_what_is_compiled():
+    with Course() as c:
+        c.write("exercises/01-1-zero/zero.c", "int main(void)\n{\n    return x;\n}\n")
+        said = c.run("run", "01-1", status=1, says="01-1-zero: does not compile")
+        expect_in("exercises/01-1-zero/zero.c:3:", said)
+        c.write("exercises/01-1-zero/zero.c", "int main(void)\n{\n    int unused;\n    return 0;\n}\n")
+        said = c.run("run", "01-1", says="01-1-zero: passed")
+        expect_in("exercises/01-1-zero/zero.c:3:9: warning: unused variable", said)
+        c.write("exercises/01-1-zero/zero.c", " \n")
+        c.run("run", "01-1", status=1, says="zero.c is empty")
+        (c.top / "exercises/01-1-zero/zero.c").unlink()
+        c.run("run", "01-1", status=1, says="zero.c is not there")
+        os.symlink("../../solutions/01-1-zero/zero.c", c.top / "exercises/01-1-zero/zero.c")
+        c.run("run", "01-1", status=1, says="zero.c is no file")
+        c.write("tests/exercises/02-1-one/test.py", "from lesson import *\nbegin()\nnonsense\n")
+        c.run("run", "02-1", status=2, says="02-1-one: the test itself broke, with status 3; this is no fault of yours")
+        c.write("tests/exercises/02-1-one/test.py", "from lesson import *\nbegin()\n")
+        c.run("run", "02-1", status=2, says="the test itself broke, with status 0")
+
+
+def reset_restores_what_was_given():
+    with Course() as c:
+        path = c.top / "exercises/01-1-zero/zero.c"
+        c.run("reset", "01-1", says="is as it was at the beginning")
+        c.write("exercises/01-1-zero/zero.c", "mine")
+        c.commit("My work")  # so HEAD is no longer the starter
+        c.run("reset", "01-1", status=2, says="make reset-01-1 FORCE=1")
+        expect(path.read_text() == "mine", "it was replaced without a word")
+        c.run("reset", "01-1", says="yours is in build/exercises/01-1-zero/before-reset-1/", FORCE="1")
+        expect(path.read_text() == STARTER, path.read_text())
+        expect((c.top / "build/exercises/01-1-zero/before-reset-1/zero.c").read_text() == "mine", "not kept")
+        c.write("exercises/01-1-zero/more.c", "too")
+        path.unlink()
+        c.run("reset", "01-1", says="before-reset-2", FORCE="1")
+        expect([file.name for file in course.files_of(path.parent)] == ["zero.c"], "not as it was")
+
+
+def reset_asks_on_a_terminal():
+    with Course() as c:
+        path = c.top / "exercises/01-1-zero/zero.c"
+        for answer, then in (b"n\n", "mine"), (b"\n", "mine"), (b"y\n", STARTER):
+            path.write_text("mine")
+            terminal, end = pty.openpty()
+            process = subprocess.Popen(c.command("reset", "01-1"), stdin=end, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, env=c.environment({}))
+            os.close(end)
+            os.write(terminal, answer)
+            said, _ = process.communicate(timeout=tap.PATIENCE)
+            os.close(terminal)
+            expect_in("Replace your files in exercises/01-1-zero by the starter?", said.decode())
+            expect(path.read_text() == then, f"{answer}: {said}")
+
+
+def reset_says_what_to_do_without_git():
+    with Course() as c:
+        elsewhere = "take exercises/01-1-zero/zero.c from where you got the course"
+        c.write("exercises/01-1-zero/zero.c", "mine")
+        said = c.run("reset", "01-1", status=2, FORCE="1", PATH="/nonexistent")
+        expect_in(f"exercise: git is not installed, which has the starter; {elsewhere}", said)
+        shutil.rmtree(c.top / ".git")
+        said = c.run("reset", "01-1", status=2, says=elsewhere, FORCE="1")
+        expect_in("exercise: git does not have the starter", said)
+        c.git("init", "-q")
+        c.commit("What I have")
+        c.run("reset", "01-1", status=2, says=f"git's history here does not have the starter; {elsewhere}", FORCE="1")
+        expect((c.top / "exercises/01-1-zero/zero.c").read_text() == "mine", "it was replaced")
+
+
+def watch_runs_at_every_save():
+    with Course() as c:
+        process = subprocess.Popen(c.command("watch", "01-1"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, env=c.environment({}))
+
+        def heard(text):
+            for line in process.stdout:
+                if text in line:
+                    return
+            raise tap.Failed(f"it ended without: {text}")
+
+        heard("01-1-zero: not yet")
+        heard("Ctrl-C ends it")
+        c.write("new", STARTER.replace("7", "0"))
+        (c.top / "new").replace(c.top / "exercises/01-1-zero/zero.c")  # as many editors save
+        heard("01-1-zero: passed")
+        heard("Ctrl-C ends it")
+        c.write("exercises/01-1-zero/zero.c", STARTER)
+        heard("01-1-zero: not yet")
+        heard("Ctrl-C ends it")
+        process.send_signal(2)
+        expect(process.wait(tap.PATIENCE) == 0, f"status {process.returncode}")
+        expect("Traceback" not in process.stdout.read(), "it ended in a traceback")
+        process.stdout.close()
+
+
+def ctrl_c_ends_a_test():
+    with Course() as c:
+        for number in 2, 15:
+            c.write("exercises/01-1-zero/zero.c",
+                    '#include <unistd.h>\nint main(void)\n{\n    for (;;)\n        pause();\n}\n')
+            temporary = c.top / "build/temporary"
+            temporary.mkdir(exist_ok=True)
+            temporary.chmod(0o755)
+            process = subprocess.Popen(c.command("run", "01-1"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, env=c.environment({"TMPDIR": str(temporary)}))
+            end = time.monotonic() + tap.PATIENCE
+            while not list(temporary.glob("*/tests/01-1-zero/test.py")) and time.monotonic() < end:
+                time.sleep(0.01)
+            process.send_signal(number)
+            said, _ = process.communicate(timeout=tap.PATIENCE)
+            expect(process.returncode == 130, f"status {process.returncode}: {said}")
+            expect(not list(temporary.iterdir()), f"left: {list(temporary.iterdir())}")
+
+
+# ---- grading -------------------------------------------------------------------------------------
+
+def grades_a_folder():
+    with Course() as c:
+        c.solve("01-1-zero")
+        c.write("exercises/02-1-one/one.c", "int main(void) { return \"\x01\x1b[2J<&>\"; ")
+        said = c.run("grade", says="Points 2 of 5")
+        expect_in("01-1-zero 2 of 2 passed 02-1-one 0 of 3 does not compile: ", said)
+        results = json.loads((c.top / "build/grade/results.json").read_text())
+        check_gradescope(results, 2, [("1.1", 2, 2, "passed"), ("2.1", 0, 3, "failed")])
+        expect_in("exercises/02-1-one/one.c:1:", results["tests"][1]["output"])
+        suite = xml.parse(c.top / "build/grade/junit.xml").getroot()
+        expect((suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0"), str(suite.attrib))
+        cases = suite.findall("testsuite/testcase")
+        expect([case.get("name") for case in cases] == ["01-1-zero", "02-1-one"], "names")
+        expect(cases[0].find("failure") is None and cases[1].find("failure").get("type") == "does not compile", "case")
+        expect("\x1b" not in said + json.dumps(results), "what was handed in acts on the terminal")
+
+
+def finds_the_exercises_in_what_somebody_hands_in():
+    exercises = [course.Exercise("01-1-zero"), course.Exercise("02-1-one")]
+    for shape in "", "exercises", "something", "something/exercises":
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name) / "in"
+            file = folder / shape / "01-1-zero/zero.c"
+            file.parent.mkdir(parents=True)
+            file.write_text(shape)
+            (folder / "__MACOSX").mkdir()
+            archive = folder.with_suffix(".zip")
+            with zipfile.ZipFile(archive, "w") as pack:
+                for path in folder.rglob("*"):
+                    pack.write(path, path.relative_to(folder))
+            for given in folder, archive:
+                with grade.opened(given, exercises) as found:
+                    expect((found / "01-1-zero/zero.c").read_text() == shape, f"{shape}: {found}")
+
+
+def grades_what_somebody_hands_in():
+    with Course() as c:
+        shutil.copytree(c.top / "solutions/01-1-zero", c.top / "build/in/01-1-zero")
+        said = c.run("grade", c.top / "build/in", c.top / "build/results", says="Points 2 of 5")
+        expect_in("02-1-one 0 of 3 missing: there is no folder 02-1-one", said)
+        expect((c.top / "build/results/results.json").exists(), "no results there")
+        empty = c.top / "build/empty"
+        empty.mkdir()
+        c.run("grade", empty, says="there is no exercise in it. Expected: folders such as 01-1-zero")
+        results = json.loads((c.top / "build/grade/results.json").read_text())
+        check_gradescope(results, 0, [("1.1", 0, 2, "failed"), ("2.1", 0, 3, "failed")])
+        expect_in("there is no exercise in it", results["output"])
+
+
+def a_submission_that_means_harm():
+    with Course() as c:
+        folder = c.top / "build/in"
+        (folder / "01-1-zero").mkdir(parents=True)
+        (folder / "02-1-one/one.c").mkdir(parents=True)
+        os.mkfifo(folder / "01-1-zero/zero.c")
+        (folder / "02-1-one/two.py").write_text("")
+        said = c.run("grade", folder, says="01-1-zero 0 of 2 missing: zero.c is no file")
+        expect_in("02-1-one 0 of 3 missing: one.c is no file", said)
+        with zipfile.ZipFile(c.top / "build/in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("../../../01-1-zero/zero.c", "x")
+            archive.writestr("/01-1-zero/../01-1-zero/evil.c", "x")
+            archive.writestr("02-1-one/one.c", b"\n" * (trial.FILE_MAX + 100) + STARTER.replace("7", "1").encode())
+            archive.writestr("02-1-one/two.py", "x")
+        said = c.run("grade", c.top / "build/in.zip", says="02-1-one 0 of 3 missing: one.c is larger than 1024 KiB")
+        expect(not list(c.top.parent.glob("01-1-zero")), "it wrote above its folder")
+        with zipfile.ZipFile(c.top / "build/in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            for i in range(40):
+                archive.writestr(f"01-1-zero/{i}.c", b"\0" * trial.FILE_MAX)
+        c.run("grade", c.top / "build/in.zip", status=2, says="unpacks to more than 32 MiB")
+
+
+def a_program_in_another_language_is_handed_on():
+    with Course() as c:
+        c.write("tests/exercises/02-1-one/test.py", "from lesson import *\nbegin()\nstep('run both')\n"
+                "expect(Program('two.py').out == b'2', '2', 'not')\npassed()\n")
+        c.write("exercises/02-1-one/two.py", "#!/bin/sh\nprintf 2\n")
+        c.run("run", "02-1", says="02-1-one: passed")
+
+
+def check_gradescope(results, total, tests):
+    """What https://gradescope-autograders.readthedocs.io/en/latest/specs/ asks for."""
+    expect("score" not in results, "a score at the top would replace the sum")
+    expect(results["output_format"] == "text" and results["stdout_visibility"] == "hidden", "top level")
+    found = [(test["number"], test["score"], test["max_score"], test["status"]) for test in results["tests"]]
+    expect(found == tests, f"{found}")
+    expect(sum(test["score"] for test in results["tests"]) == total, "total")
+    expect(all(test["output"] and test["output_format"] == "text" for test in results["tests"]), "output")
+
+
+# ---- the list ------------------------------------------------------------------------------------
+
+def the_list_tells_its_mistakes():
+    for text, says in (("  title x\n", "list:1: what is indented belongs to an exercise"),
+                       ("01-1-a\n  points none\n", "list:2: points none: not a number"),
+                       ("01-1-a\n  minutes 0\n", "list:2: minutes 0: not a number"),
+                       ("01-1-a\n  kind hard\n", "list:2: kind hard: say mend or build"),
+                       ("\n01-1-a\n  uses nothing\n", "list:3: uses nothing: say fdpass or pool"),
+                       ("01-1-a\n  colour red\n", "list:2: colour: no such word")):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "list"
+            path.write_text(text)
+            try:
+                course.read_list(path)
+                raise tap.Failed(f"taken: {text}")
+            except course.Mistake as mistake:
+                expect_in(says, str(mistake))
+
+
+def the_list_and_the_folders_agree():
+    exercises = course.read_list()
+    expect(exercises, "there is no exercise")
+    names = [exercise.name for exercise in exercises]
+    expect(len({exercise.number for exercise in exercises}) == len(names), "a number stands for two exercises")
+    expect(names == sorted(names), "the list is not in the order of the course")
+    for place in "exercises", "solutions", "tests/exercises":
+        folders = sorted(path.name for path in (course.TOP / place).iterdir() if path.is_dir() and path.name != "nasty")
+        expect(folders == names, f"{place} has {set(folders) ^ set(names)} more, or fewer, than exercises/list")
+
+
+def every_exercise_is_complete():
+    problems = []
+    for exercise in course.read_list():
+        def want(ok, what, exercise=exercise):
+            if not ok:
+                problems.append(f"{exercise.name}: {what}")
+
+        want(exercise.title and exercise.kind, "title or kind")
+        want(exercise.points and exercise.minutes, "points or minutes")
+        want(exercise.programs or exercise.drivers, "no program")
+        want(2 <= len(exercise.hints) <= 4, f"{len(exercise.hints)} hints")
+        files = [path.name for path in course.files_of(exercise.starter)]
+        want(files, "no starter")
+        want(files == [path.name for path in course.files_of(exercise.solution)], "the solution has other files")
+        for folder in exercise.starter, exercise.solution:
+            want((folder / "README.md").is_file(), f"no README.md in {folder.parent.name}/")
+        want((exercise.tests / "test.py").is_file(), "no test.py")
+        want(not exercise.drivers or (exercise.tests / "driver.c").is_file(), "no driver.c")
+        want(one_line(exercise.tests / "starter-says"), "starter-says is no line")
+        wrongs = sorted(path for path in (exercise.tests / "wrong").glob("*") if path.is_dir())
+        want(len(wrongs) >= 2, f"{len(wrongs)} wrong answers")
+        for wrong in wrongs:
+            want(one_line(wrong / "says"), f"{wrong.name}/says is no line")
+            given = [path.name for path in course.files_of(wrong) if path.name != "says"]
+            want(given and set(given) <= set(files), f"{wrong.name}: files {given} instead of {files}")
+    expect(not problems, "\n".join(problems))
+
+
+def the_starters_are_noted():
+    exercises = course.read_list()
+    noted, real = course.starters(), {}
+    for exercise in exercises:
+        for path in course.files_of(exercise.starter):
+            real[str(path.relative_to(course.TOP))] = course.file_digest(path)
+    wrong = sorted(path for path in noted.keys() | real.keys() if noted.get(path) != real.get(path))
+    expect(not wrong, f"{', '.join(wrong)}: not as tests/exercises/starters has it. If the starter is to be so: "
+                      "common/exercises/exercise.py starters")
+
+
+def one_line(path):
+    return path.is_file() and len(path.read_text().strip().splitlines()) == 1
+
+
+CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_compiled, reset_restores_what_was_given,
+         reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,
+         grades_a_folder, finds_the_exercises_in_what_somebody_hands_in, grades_what_somebody_hands_in,
+         a_submission_that_means_harm,
+         a_program_in_another_language_is_handed_on, the_list_tells_its_mistakes, the_list_and_the_folders_agree,
+         every_exercise_is_complete, the_starters_are_noted]
+
+if __name__ == "__main__":
+    tap.adopt_orphans()
+    os.environ.setdefault("LESSON_PATIENCE", "60")
+    tap.run([(case.__name__.replace("_", " "), case) for case in CASES], together=6,
+            last=[("nothing that ran still lives", tap.no_child_left)])
