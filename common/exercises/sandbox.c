@@ -193,8 +193,8 @@ int sandbox_confine(const struct sandbox *sandbox)
     bool root = outer_user == 0;
     long processes = sandbox->processes + 1;
 
-    /* The rest of the user's processes count, too, and are more or fewer later: with some room, it is
-     * whoever watches the sandbox that sees the limit met; this one holds until then. */
+    /* The rest of the user's processes count, too, and are more or fewer later: with some room, it
+     * is whoever watches the sandbox that sees the limit met; this one holds until then. */
     if (!root && sandbox->isolation == NO_NAMESPACES)
         processes += processes_of_user() + sandbox->processes;
 
@@ -203,8 +203,7 @@ int sandbox_confine(const struct sandbox *sandbox)
     /* In bytes; a process that goes beyond dies by SIGXFSZ or SIGXCPU, or gets EMFILE, EAGAIN. */
     if (limit(RLIMIT_CORE, 0) == -1 || limit(RLIMIT_CPU, sandbox->cpu_seconds + 1) == -1 ||
         limit(RLIMIT_FSIZE, sandbox->file_mib * 1024 * 1024) == -1 ||
-        limit(RLIMIT_NOFILE, sandbox->descriptors) == -1 ||
-        limit(RLIMIT_NPROC, processes) == -1)
+        limit(RLIMIT_NOFILE, sandbox->descriptors) == -1 || limit(RLIMIT_NPROC, processes) == -1)
         return -1;
     if (chdir(sandbox->scratch) == -1)
         return -1;

@@ -60,10 +60,13 @@ static bool met(const char *what, long limit, const char *unit)
 }
 
 static long walked_blocks, walked_files;
+static bool walked_all;
 
 static int walk(const char *path, const struct stat *status, int type, struct FTW *place)
 {
-    (void)path, (void)type, (void)place;
+    (void)path, (void)place;
+    if (type == FTW_DNR) /* it has taken away its user's right to read */
+        walked_all = false;
     walked_blocks += status->st_blocks;
     return ++walked_files > sandbox.scratch_files;
 }
@@ -81,7 +84,12 @@ static bool scratch_is_full(void)
         return space.f_ffree == 0 && met("it made", sandbox.scratch_files, "files");
     }
     walked_blocks = walked_files = 0;
+    walked_all = true;
     nftw(sandbox.scratch, walk, 16, FTW_PHYS | FTW_MOUNT);
+    if (!walked_all) {
+        snprintf(reason, sizeof(reason), "it made a folder that cannot be looked into");
+        return true;
+    }
     if (walked_files > sandbox.scratch_files)
         return met("it made", sandbox.scratch_files, "files");
     return walked_blocks / 2048 >= sandbox.scratch_mib &&

@@ -71,7 +71,7 @@ class Stage:
         self.warnings = ""
 
     def __enter__(self):
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="exercise-")).resolve()
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder())).resolve()
         self.top.chmod(0o755)  # the sandbox may run as another user
         self.work = None
         for name in ("source", "programs", "include", "tests"):
@@ -243,13 +243,24 @@ def compiler():
     return shlex.split(os.environ.get("COMPILE") or "cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -O2 -g")
 
 
+def open_to_all(path):
+    """Whether another user gets to a path."""
+    return all(os.stat(part).st_mode & 0o001 for part in [path, *pathlib.Path(path).parents])
+
+
+def temporary_folder():
+    """TMPDIR, or /tmp if the sandbox's user cannot get there."""
+    folder = os.path.realpath(tempfile.gettempdir())
+    return folder if os.geteuid() != 0 or open_to_all(folder) else "/tmp"
+
+
 def interpreter():
     """A Python that the sandbox's user can execute; root's own may lie where only root can look."""
     if os.geteuid() != 0:
         return sys.executable
     candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in [*os.get_exec_path(), "/usr/bin"])]
     for path in map(os.path.realpath, candidates):
-        if os.path.isfile(path) and all(os.stat(part).st_mode & 0o001 for part in [path, *pathlib.Path(path).parents]):
+        if os.path.isfile(path) and open_to_all(path):
             return path
     raise course.Mistake(f"{sys.executable}: tests run as another user than root, who cannot execute this; "
                          "install python3 in /usr/bin")

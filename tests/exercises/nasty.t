@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Submissions that mean harm: what the grader says of each, and that nothing of them is left.
+
+nasty/NAME holds what is handed in for the first exercise, and in `says` what must be in the answer (one of the
+lines, where it differs with what the kernel allows).
+"""
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap  # noqa: E402
+from tap import expect, expect_in  # noqa: E402
+import course  # noqa: E402
+import trial  # noqa: E402
+
+NASTY = pathlib.Path(__file__).resolve().parent / "nasty"
+PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/", "/run", "/etc", "/home", "/root"]
+USER = 54321  # nobody's
+
+
+def handed_in(name):
+    outcome = trial.try_out(course.find("01-1"), NASTY / name)
+    expect(not outcome.passed and outcome.kind != "broken", f"{outcome.kind}: {outcome.words}")
+    expect("\x1b" not in outcome.words, "it acts on the terminal")
+    says = (NASTY / name / "says").read_text().splitlines()
+    for line in says[:-1]:
+        if " ".join(line.split()) in " ".join(outcome.words.split()):
+            return
+    expect_in(says[-1], outcome.words)
+
+
+def tree():
+    """All files of the repository, but for git's and what is built."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tap.TOP.rglob("*")
+            if path.is_file() and not {".git", "build"} & set(path.relative_to(tap.TOP).parts)}
+
+
+def again(who, how, temporary):
+    """All of it once more, as root or as an ordinary user, with namespaces or without."""
+    become = [] if who == "root" or os.geteuid() != 0 else ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    if subprocess.run([*become, "test", "-r", tap.TOP / "exercises/list", "-a", "-x", trial.SUPERVISE],
+                      check=False).returncode:
+        return "a user cannot read this folder"
+    with tempfile.TemporaryDirectory(dir=temporary) as folder:
+        os.chmod(folder, 0o755)
+        if become:
+            os.chown(folder, USER, USER)
+        ran = subprocess.run([*become, trial.interpreter(), __file__, how], env={**os.environ, "TMPDIR": folder},
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    expect(ran.returncode == 0, ran.stdout)
+    return None
+
+
+def main():
+    tap.adopt_orphans()
+    names = sorted(path.name for path in NASTY.iterdir() if path.is_dir())
+    how = sys.argv[1] if len(sys.argv) > 1 else ""
+    # Limits that are met soon, to keep this short.
+    os.environ["SUPERVISE"] = "-t 40 -m 300" + (" -n" if how == "without" else "")
+    before = tree()
+    with tempfile.TemporaryDirectory(prefix="nasty-") as temporary:
+        os.chmod(temporary, 0o755)
+        tempfile.tempdir = temporary
+
+        def nothing_written():
+            expect(tree() == before, "a file of the repository was changed")
+            left = [path for path in pathlib.Path(temporary).rglob("*")]
+            expect(not left, f"left behind: {left}")
+            if how == "without":
+                for place in PLACES:  # without namespaces nobody keeps it from there
+                    with contextlib.suppress(OSError):
+                        os.unlink(f"{place}/left-by-an-exercise")
+            found = [place for place in PLACES if os.access(place, os.X_OK)
+                     and os.path.lexists(f"{place}/left-by-an-exercise")]
+            expect(not found, f"written to {found}")
+
+        last = [("nothing that was handed in still lives", tap.no_child_left), ("nothing was written", nothing_written)]
+        if not how:
+            for who in ("root", "user") if os.geteuid() == 0 else ("user",):
+                for other in ("with", "without"):
+                    if (who, other) != ("root" if os.geteuid() == 0 else "user", "with"):
+                        last.append((f"the same: {who}, {other} namespaces",
+                                     lambda who=who, other=other: again(who, other, temporary)))
+        tap.run([(name, lambda name=name: handed_in(name)) for name in names], together=6, seconds=900, last=last)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+/* Crashes. */
+#include <stddef.h>
+
+int main(void)
+{
+    *(volatile int *)NULL = 1;
+    return 0;
+}

@@ -1,0 +1,5 @@
+/* No semicolon. */
+int main(void)
+{
+    return nothing
+}

@@ -1,0 +1,5 @@
+/* Exit status 0 is no pass. */
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,5 @@
+#include "server.c"
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,6 @@
+/* Spins. */
+int main(void)
+{
+    for (volatile int i = 0;; i++)
+        ;
+}
