@@ -25,6 +25,7 @@ tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(call prove,$(unit_tests) $(server_tests) $(script_tests))
+	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(exercise_tests))
 
 chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
@@ -127,9 +128,10 @@ soak: build $(soaks) ## a million connections through each pool, with workers ki
 
 # ---- exercises: NN-K is a number such as 04-2 ---------------------------------------------------
 
-exercise       = COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))' \
-    LDFLAGS='$(LDFLAGS)' BUILD='$(BUILD)' FORCE='$(FORCE)' common/exercises/exercise.py
-exercise_tools = $(BUILD)/common/exercises/supervise $(library) $(pool)
+exercise             = $(exercise_environment) FORCE='$(FORCE)' common/exercises/exercise.py
+exercise_tools       = $(BUILD)/common/exercises/supervise $(library) $(pool)
+exercise_environment = BUILD='$(BUILD)' LDFLAGS='$(LDFLAGS)' \
+    COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))'
 
 exercises: ## the exercises: which are done, which is next
 	@common/setup.sh python3
@@ -156,6 +158,10 @@ grade: $(exercise_tools) ## all exercises: a table, and results for other progra
 	@common/setup.sh python3
 	@$(exercise) grade $(SUBMISSION)
 
+check-exercises: $(exercise_tools) ## every starter, solution and wrong answer, hostile submissions, the autograder
+	@common/setup.sh prove python3
+	@$(exercise_environment) prove -j2 --failures $(exercise_long_tests)
+
 clean: ## remove all that was made
 	rm -rf $(BUILD)
 
@@ -179,4 +185,4 @@ time-%: build-% ## time chapter NN alone
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
 .PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
-    exercises grade
+    exercises grade check-exercises

@@ -113,6 +113,10 @@ $(BUILD)/tests/%.o: tests/%.c | test-tools
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
 
+# The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
+exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t
+exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t
+
 .PHONY: test-tools
 test-tools:
 	@common/setup.sh cmocka prove python3

@@ -61,10 +61,8 @@ static int by_pid(const void *left, const void *right)
 /* Marks those that descend from this process: children first, then children of those marked. */
 static void mark_ours(struct process *all, size_t count)
 {
-    bool more = count > 0;
-
     qsort(all, count, sizeof(*all), by_pid);
-    while (more) {
+    for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < count; i++) {
             const struct process *parent, wanted = {.pid = all[i].parent};
@@ -100,7 +98,8 @@ static struct process *read_all(size_t *count)
     }
     if (proc)
         closedir(proc);
-    mark_ours(all, *count);
+    if (all)
+        mark_ours(all, *count);
     return all;
 }
 

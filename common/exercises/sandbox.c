@@ -102,10 +102,9 @@ static int mount_new(const char *type, const char *path, unsigned long flags, co
 
 int sandbox_furnish(const struct sandbox *sandbox)
 {
-    /* struct mount_attr; glibc knows mount_setattr(2) only since 2.36. */
-    const struct {
-        uint64_t set, clear, propagation, user_namespace;
-    } read_only = {.set = 1 /* MOUNT_ATTR_RDONLY */};
+    /* struct mount_attr, with MOUNT_ATTR_RDONLY to be set; glibc knows mount_setattr(2) only
+     * since 2.36. */
+    const uint64_t read_only[4] = {1};
     const int recursive = 0x8000; /* AT_RECURSIVE */
     char options[128];
 
@@ -118,7 +117,7 @@ int sandbox_furnish(const struct sandbox *sandbox)
 
     /* From here on what we mount is not seen outside. */
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
-        syscall(SYS_mount_setattr, AT_FDCWD, "/", recursive, &read_only, sizeof(read_only)) == -1 ||
+        syscall(SYS_mount_setattr, AT_FDCWD, "/", recursive, read_only, sizeof(read_only)) == -1 ||
         mount_new("proc", "/proc", MS_NOEXEC, NULL) == -1)
         return -1;
     for (const char *const *hidden = sandbox->hidden; *hidden; hidden++)

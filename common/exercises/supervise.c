@@ -34,7 +34,7 @@
 #include <unistd.h>
 
 enum { MET_LIMIT = 124, NO_SANDBOX = 125, CANNOT_EXECUTE = 126, NOT_FOUND = 127 };
-enum { KEPT_MAX = 8, LEAST_PAUSE_MS = 20, SPARE_MIB = 64 };
+enum { KEPT_MAX = 8, LEAST_PAUSE_MS = 20, GRACE_SECONDS = 10, SPARE_MIB = 64 };
 
 static struct sandbox sandbox = {
     .scratch_mib = 64,
@@ -152,7 +152,7 @@ static long pass_output(int output, long written)
 /* Copies a file out of the sandbox's scratch folder to the one below. */
 static int keep(const char *name)
 {
-    char path[4096], buffer[64 * 1024];
+    char path[4096];
     struct stat status;
     ssize_t length = -1;
 
@@ -162,10 +162,12 @@ static int keep(const char *name)
         return errno == ENOENT ? 0 : -1;
     int to =
         openat(scratch_below, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0755);
-    if (to != -1 && fstat(from, &status) == 0 && S_ISREG(status.st_mode))
+    if (to != -1 && fstat(from, &status) == 0 && S_ISREG(status.st_mode)) {
+        static char buffer[64 * 1024];
         while ((length = read(from, buffer, sizeof(buffer))) > 0)
             if (write(to, buffer, (size_t)length) != length)
                 break;
+    }
     close(from);
     if (to != -1)
         close(to);
@@ -240,9 +242,8 @@ static int monitor(char **command, int control, int signals)
                 output[0] = -1;
             }
         }
-        while ((child = waitpid(-1, &status, WNOHANG)) > 0)
-            if ((ended = child == first))
-                break;
+        while (!ended && (child = waitpid(-1, &status, WNOHANG)) > 0)
+            ended = child == first;
         /* To look costs time as well: of what there is, at most a twentieth. */
         if (!ended && !*reason && now_ns() - surveyed >= pause_ns) {
             int64_t looked = now_ns();
@@ -310,6 +311,35 @@ static pid_t monitor_start(char **command, int control[2], int signals)
             waitpid(child, NULL, 0);
     }
     errx(NO_SANDBOX, "cannot start the monitor");
+}
+
+/* Waits for the monitor, and has it end when a signal asks for that. Returns the exit status. */
+static int watch_monitor(pid_t child, int control, int signals)
+{
+    int64_t end = now_ns() + (wall_seconds + GRACE_SECONDS) * 1000000000;
+    int status, interrupted = 0;
+
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        struct signalfd_siginfo information;
+
+        poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, 1000);
+        /* A signalfd that is inherited gives each process its own signals: these are ours. */
+        while (read(signals, &information, sizeof(information)) == sizeof(information)) {
+            if (information.ssi_signo == SIGCHLD || interrupted)
+                continue;
+            interrupted = (int)information.ssi_signo;
+            close(control);
+            end = now_ns() + GRACE_SECONDS * 1000000000LL;
+        }
+        if (now_ns() > end) /* without namespaces the command can stop it */
+            kill(child, SIGKILL);
+    }
+    if (WIFSIGNALED(status)) {
+        family_end(sandbox.user);
+        warnx("stopped: it killed or stopped what watched it");
+        return MET_LIMIT;
+    }
+    return interrupted ? 128 + interrupted : WEXITSTATUS(status);
 }
 
 static _Noreturn void usage(FILE *out, int status)
@@ -423,7 +453,7 @@ int main(int argc, char **argv)
     static const char *const names[] = {"namespaces: process, mount, IPC, network",
                                         "namespaces: process, mount, IPC", "no namespaces"};
     char **command = read_options(argc, argv);
-    int control[2], status;
+    int control[2];
     sigset_t set;
 
     scratch_below = open(sandbox.scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -453,21 +483,5 @@ int main(int argc, char **argv)
         warnx("%s%s", names[sandbox.isolation], sandbox.user ? ", another user" : "");
     close(control[0]);
 
-    /* signalfd gives a process its own signals: these are ours. */
-    int interrupted = 0;
-    while (waitpid(child, &status, WNOHANG) == 0) {
-        struct signalfd_siginfo information;
-        poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, -1);
-        while (read(signals, &information, sizeof(information)) == sizeof(information)) {
-            if (information.ssi_signo == SIGCHLD || interrupted)
-                continue;
-            interrupted = (int)information.ssi_signo;
-            close(control[1]);
-        }
-    }
-    if (WIFSIGNALED(status)) {
-        family_end(sandbox.user);
-        errx(NO_SANDBOX, "the monitor was killed (%s)", strsignal(WTERMSIG(status)));
-    }
-    return interrupted ? 128 + interrupted : WEXITSTATUS(status);
+    return watch_monitor(child, control[1], signals);
 }

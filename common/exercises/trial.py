@@ -51,10 +51,13 @@ class Outcome:
         return self.kind == "passed"
 
 
-def try_out(exercise, source, keep=False, color=False):
-    """Builds and tests what lies in the folder `source`. With `keep` the programs are left in exercise.built."""
+def try_out(exercise, source, keep=False, color=False, flags=()):
+    """Builds and tests what lies in the folder `source`. With `keep` the programs are left in exercise.built.
+
+    `flags` come after all others of the compiler.
+    """
     began = time.monotonic()
-    with Stage(exercise, source, color) as stage:
+    with Stage(exercise, source, [*(["-fdiagnostics-color=always"] if color else []), *flags]) as stage:
         outcome = stage.missing() or stage.build() or stage.test()
         if keep:
             stage.keep()
@@ -66,8 +69,8 @@ def try_out(exercise, source, keep=False, color=False):
 class Stage:
     """A folder with all that is needed and nothing else: the sandbox shows it, and hides the repository."""
 
-    def __init__(self, exercise, source, color):
-        self.exercise, self.source, self.color = exercise, pathlib.Path(source), color
+    def __init__(self, exercise, source, flags):
+        self.exercise, self.source, self.flags = exercise, pathlib.Path(source), flags
         self.warnings = ""
 
     def __enter__(self):
@@ -144,8 +147,7 @@ class Stage:
         objects = [str(include / name) for name in dict.fromkeys([*modules, LIBRARY.name])]
         # What the compiler and the debugger call a file is where the learner has it.
         command = [*compiler(), f"-ffile-prefix-map={self.top}/source={self.source}",
-                   f"-ffile-prefix-map={include}={course.TOP}/common",
-                   *(["-fdiagnostics-color=always"] if self.color else []),
+                   f"-ffile-prefix-map={include}={course.TOP}/common", *self.flags,
                    f"-I{self.top}/source", f"-I{include}", *map(str, sources), *objects,
                    *shlex.split(os.environ.get("LDFLAGS", "")), "-lm", "-o", program]
         status, output, reason = self.supervise(BUILD_LIMITS + ["-k", program], command)
@@ -192,6 +194,9 @@ class Stage:
             return self.outcome("passed", output, "")
         if status == 1 and not verdict:
             return self.outcome("not yet", output, said(output, "Happened"))
+        if status < 0:  # where no namespace hides the supervisor
+            return self.say("not yet", "the sandbox was ended by a signal, which your program must have sent",
+                            "every kill and killpg: to whom does it go?")
         if status > 128 and not verdict:
             name = signal.Signals(status - 128).name
             return self.say("not yet", f"the test was ended by {name}, which your program must have sent",

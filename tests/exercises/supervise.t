@@ -305,7 +305,7 @@ def main():
             why = "the kernel gives no namespaces here"
         cases += [(f"{mode}: {function.__name__.replace('_', ' ')}",
                    lambda function=function, mode=mode, why=why: why or function(mode)) for function in EACH]
-    tap.run(cases, together=6, last=[("nothing that ran still lives", tap.no_child_left)])
+    tap.run(cases, together=6, proofs=[("nothing that ran still lives", tap.no_child_left)])
 
 
 if __name__ == "__main__":

@@ -61,13 +61,14 @@ def parent(pid):
         return None
 
 
-def run(cases, together=4, seconds=300, last=()):
-    """Runs cases [(name, function)] side by side, then those of `last` one by one. Prints TAP, and exits.
+def run(cases, together=4, seconds=300, last=(), proofs=()):
+    """Runs cases [(name, function)] side by side, then `last` one by one, and in any case `proofs`. Prints TAP, exits.
 
     TEST_ONLY is a pattern of names; TEST_SECONDS bounds the whole.
     """
     only = os.environ.get("TEST_ONLY") or "*"
     cases, last = ([case for case in some if fnmatch.fnmatch(case[0], only)] for some in (cases, last))
+    last += proofs
     bound = int(os.environ.get("TEST_SECONDS") or seconds)
     signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
