@@ -139,7 +139,7 @@ exercises: ## the exercises: which are done, which is next
 
 exercise-%: $(exercise_tools) ## build and test exercise NN-K (04-2), and say what is wrong (FROM=another folder)
 	@common/setup.sh python3
-	@$(exercise) run '$*' $(FROM)
+	@$(exercise) run '$*' $(if $(FROM),'$(FROM)')
 
 watch-%: $(exercise_tools) ## the same, again whenever a file is saved
 	@common/setup.sh python3
@@ -156,7 +156,13 @@ reset-%: ## the starter of exercise NN-K again (FORCE=1: without asking); yours 
 
 grade: $(exercise_tools) ## all exercises: a table, and results for other programs (SUBMISSION=another folder or zip)
 	@common/setup.sh python3
-	@$(exercise) grade $(SUBMISSION)
+	@$(exercise) grade '$(or $(SUBMISSION),exercises)' '$(or $(RESULTS),$(BUILD)/grade)'
+
+autograder: ## a zip for Gradescope; common/exercises/autograder/README.md says how to use it
+	@common/setup.sh python3
+	@common/exercises/autograder/pack.py $(BUILD)/autograder.zip
+
+exercise-tools: $(exercise_tools)
 
 check-exercises: $(exercise_tools) ## every starter, solution and wrong answer, hostile submissions, the autograder
 	@common/setup.sh prove python3
@@ -185,4 +191,4 @@ time-%: build-% ## time chapter NN alone
 # Every target that has a text above is something to do, and no file.
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
 .PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
-    exercises grade check-exercises
+    exercises grade autograder exercise-tools check-exercises

@@ -36,6 +36,10 @@ package() { # TOOL MANAGER: the packages that bring the tool
     apache2:dnf) echo httpd ;;
     apache2:pacman) echo apache ;;
     xinetd:apt-get) echo "$(no_service xinetd)xinetd" ;;
+    cc:apt-get) echo gcc libc6-dev ;;
+    cc:dnf) echo gcc glibc-devel ;;
+    cc:apk) echo gcc musl-dev linux-headers ;;
+    cc:*) echo gcc ;;
     gnuplot:apt-get) echo gnuplot-nox ;;
     gnuplot:dnf) echo gnuplot-minimal ;;
     cmocka:apt-get) echo libcmocka-dev pkg-config ;;
