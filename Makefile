@@ -24,8 +24,7 @@ check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppche
 tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
-	@$(call prove,$(unit_tests) $(server_tests) $(script_tests))
-	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(exercise_tests))
+	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
 
 chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
