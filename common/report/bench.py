@@ -33,6 +33,7 @@ NAMES = {
     "xinetd": "xinetd",
     "socat": "socat",
 }
+SERVERS = ("01", "04", "05", "05-python")
 FLOORS = ("accept", "reuseport")
 
 

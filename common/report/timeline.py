@@ -269,10 +269,10 @@ def main():
     arguments = sys.argv[1:]
     if not arguments:
         timeline("timeline", ["01", "04"])
-    elif len(arguments) == 1 and arguments[0] in bench.NAMES:
+    elif len(arguments) == 1 and arguments[0] in bench.SERVERS:
         timeline(f"timeline-{arguments[0]}", arguments)
     else:
-        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.NAMES)}")
+        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.SERVERS)}")
 
 
 if __name__ == "__main__":

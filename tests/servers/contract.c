@@ -595,20 +595,6 @@ static void workers_do_not_push_others_off_the_cpu(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
-static void workers_keep_the_scheduling_that_somebody_chose(void **state)
-{
-    struct sched_param none = {0};
-    pid_t worker;
-
-    (void)state;
-    assert_int_equal(sched_setscheduler(0, SCHED_IDLE, &none), 0);
-    struct server server = start_workers(1);
-    sched_setscheduler(0, SCHED_OTHER, &none); /* not all may go back: this test is the last */
-    assert_int_equal(children_of(server.pid, &worker, 1), 1);
-    assert_int_equal(sched_getscheduler(worker), SCHED_IDLE);
-    assert_int_equal(server_stop(&server), 0);
-}
-
 // clang-format off
 /* cmocka's TAP counts a skipped test as failed: what a server has not is not in its list. */
 #define FOR_ALL_SERVERS \
@@ -649,7 +635,6 @@ int main(int argc, char **argv)
     const struct CMUnitTest pool_tests[] = {
         FOR_ALL_SERVERS cmocka_unit_test(refuses_more_workers_than_select_can_watch),
         cmocka_unit_test(workers_do_not_push_others_off_the_cpu),
-        cmocka_unit_test(workers_keep_the_scheduling_that_somebody_chose),
     };
 
     (void)argc;
