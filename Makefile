@@ -157,9 +157,9 @@ grade: $(exercise_tools) ## all exercises: a table, and results for other progra
 	@common/setup.sh python3
 	@$(exercise) grade '$(or $(SUBMISSION),exercises)' '$(or $(RESULTS),$(BUILD)/grade)'
 
-autograder: ## a zip for Gradescope; common/exercises/autograder/README.md says how to use it
+autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these); see common/exercises/autograder
 	@common/setup.sh python3
-	@common/exercises/autograder/pack.py $(BUILD)/autograder.zip
+	@common/exercises/autograder/pack.py $(BUILD)/autograder.zip $(EXERCISES)
 
 exercise-tools: $(exercise_tools)
 

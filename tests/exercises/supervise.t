@@ -287,6 +287,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 
 
 ONCE = [says_how_it_is_used]
+COSTLY = [limits_cpu_time_of_all_together]  # a second of CPU time each: only with namespaces and without
 EACH = [function for name, function in list(globals().items())
         if callable(function) and getattr(function, "__module__", "") == "__main__" and "mode" in
         getattr(getattr(function, "__code__", None), "co_varnames", ())[:1] and function not in ONCE
@@ -304,7 +305,8 @@ def main():
         if "without" not in mode and "network" not in isolation(mode):
             why = "the kernel gives no namespaces here"
         cases += [(f"{mode}: {function.__name__.replace('_', ' ')}",
-                   lambda function=function, mode=mode, why=why: why or function(mode)) for function in EACH]
+                   lambda function=function, mode=mode, why=why: why or function(mode))
+                  for function in EACH if not (function in COSTLY and mode.startswith("user"))]
     tap.run(cases, together=6, proofs=[("nothing that ran still lives", tap.no_child_left)])
 
 

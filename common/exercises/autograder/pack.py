@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""pack.py ZIP: packs what a grading machine needs into a zip in Gradescope's form. No solution is in it."""
+"""pack.py ZIP [NUMBER ...]: packs what a grading machine needs into a zip in Gradescope's form. No solution is in it.
+
+NUMBERs are the exercises that count; without them all do.
+"""
 import os
 import pathlib
 import sys
@@ -27,7 +30,19 @@ def files():
                 yield name, path
 
 
-def main(target):
+def list_of(exercises):
+    """exercises/list, but only with these."""
+    lines, wanted = [], True
+    for line in course.LIST.read_text().splitlines():
+        if line.strip() and not line[0].isspace():
+            wanted = line[0] == "#" or line.strip() in [exercise.name for exercise in exercises]
+        if wanted:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def main(target, *numbers):
+    exercises = [course.find(number) for number in numbers] or course.read_list()
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}")
     with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -36,12 +51,15 @@ def main(target):
             entry = zipfile.ZipInfo(str(name), (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
-            archive.writestr(entry, path.read_bytes())
+            archive.writestr(entry, list_of(exercises) if path == course.LIST else path.read_bytes())
     part.replace(target)
-    print(f"{target}: {target.stat().st_size // 1024} KiB; upload it as it is")
+    print(f"{target}: {len(exercises)} exercises, {sum(exercise.points for exercise in exercises)} points")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__.strip())
-    main(pathlib.Path(sys.argv[1]))
+    try:
+        main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+    except course.Mistake as mistake:
+        sys.exit(f"pack.py: {mistake}")
