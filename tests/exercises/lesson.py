@@ -398,3 +398,146 @@ def _unforeseen(kind, value, trace):
     for server in _running:
         _end_session(server._process)
     os._exit(_BROKEN)
+
+
+# ---- programs that are watched while they run ----------------------------------------------------
+
+class Running(Server):
+    """A program while it runs: `with Running("count") as program`. It is no server, but has what a Server has.
+
+    Its standard input is a pipe from the test, or a file of the bytes `source`. Its output waits in a pipe until the
+    test takes it: a program that writes more than the pipe holds is held up. What was taken is in .out.
+    """
+
+    def __init__(self, program, *args, source=None, env=None):
+        super().__init__(program, *args, env=env)
+        self._source, self._ended_by_test, self.out = source, True, bytearray()
+
+    def __enter__(self):
+        self._err = tempfile.TemporaryFile()
+        with tempfile.TemporaryFile() as file:
+            file.write(self._source or b"")
+            file.seek(0)
+            self._process = _start(self._name, self._args, self._env, bufsize=0, stdout=subprocess.PIPE,
+                                   stdin=subprocess.PIPE if self._source is None else file, stderr=self._err)
+        self._in, self._out, self.pid = self._process.stdin, self._process.stdout, self._process.pid
+        for pipe in filter(None, (self._in, self._out)):
+            os.set_blocking(pipe.fileno(), False)
+        _running.append(self)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self._in:
+            self._in.close()
+        super().__exit__(kind, value, trace)
+
+    def stdout(self):
+        """What was taken of the output so far, as text."""
+        return self.out.decode(errors="replace")
+
+    def feed(self, data):
+        """Gives the program input, and takes no output. Gives back what it does not take, asleep or ended."""
+        end = time.monotonic() + PATIENCE
+        while data and time.monotonic() < end:
+            if select.select([], [self._in], [], 0.05)[1]:
+                try:
+                    data = data[self._in.write(data) or 0:]
+                except BrokenPipeError:
+                    break
+                end = time.monotonic() + PATIENCE
+            elif asleep(*self.processes()):
+                break
+        return data
+
+    def collect(self, enough):
+        """Takes output until `enough()` is true of .out; gives false when the program ends or sleeps before."""
+        end = time.monotonic() + PATIENCE
+        while not enough():
+            if select.select([self._out], [], [], 0.05)[0]:
+                part = self._out.read(65536)
+                if part == b"":
+                    return False
+                self.out += part or b""
+            elif time.monotonic() > end or asleep(*self.processes()):
+                break
+        return bool(enough())
+
+    def finish(self, data=b""):
+        """Gives the program input, then end-of-file, and takes its output meanwhile; waits until it has ended.
+
+        Gives its exit status; None when it moved no byte for as long as PATIENCE, or when all its processes sleep,
+        for a second, though nothing is held up by the test: they wait for each other, or for what never comes.
+        """
+        end, quiet, output_ends = time.monotonic() + PATIENCE, 0, False
+        while not output_ends and quiet < 20 and time.monotonic() < end:
+            if self._in and not data:
+                self._in.close()
+            readable, writable, _ = select.select([self._out], [self._in] if data else [], [], 0.05)
+            if readable:
+                part = self._out.read(65536)
+                self.out += part or b""
+                output_ends = part == b""
+            if writable:
+                try:
+                    data = data[self._in.write(data[:65536]) or 0:]
+                except BrokenPipeError:
+                    data = b""
+            if readable or writable:
+                end, quiet = time.monotonic() + PATIENCE, 0
+            else:
+                quiet = quiet + 1 if all(state(pid) == "S" for pid in self.processes()) else 0
+        return self.wait(PATIENCE if output_ends else 0)
+
+    def processes(self):
+        """The process ids of all that lives of the program: the process that was started, and all below it."""
+        return [pid for pid in _all_processes()
+                if _stat(pid)[3:4] == [str(self.pid)] and state(pid) not in (None, "Z", "X")]
+
+
+def asleep(*pids):
+    """True when none of these processes runs, or spins: each waits, and goes on waiting, or has ended."""
+    for _ in range(20):
+        if any(state(pid) in ("R", "D") for pid in pids):
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def send_signal(pid, number):
+    """kill(2), but a process that has ended is no error."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def answer(connection, data, look=""):
+    """Sends `data` through the connection, and then end-of-file; gives all that comes back until its end-of-file."""
+    received, timeout, ended = bytearray(), connection.gettimeout(), False
+    connection.setblocking(False)
+    while True:
+        readable, writable, _ = select.select([connection], [] if ended else [connection], [], PATIENCE)
+        if not readable and not writable:
+            fail("end-of-file once all has come back",
+                 f"{len(received)} bytes came, and then nothing for {PATIENCE:g} seconds", look)
+        try:
+            if readable:
+                part = connection.recv(65536)
+                if not part:
+                    connection.settimeout(timeout)
+                    return bytes(received)
+                received += part
+            elif data:
+                data = data[connection.send(data[:65536]):]
+            else:
+                connection.shutdown(socket.SHUT_WR)
+                ended = True
+        except BlockingIOError:
+            pass
+        except OSError as problem:
+            fail("the connection to hold", f"it broke when {len(received)} bytes had come: {problem.strerror}", look)
+
+
+def quoted(data):
+    """Some bytes, to be shown to the learner: "ab\\x00cd"."""
+    return _show(data[:16]).replace("\\x0a", "\\n") + (" and so on" if len(data) > 16 else "")
