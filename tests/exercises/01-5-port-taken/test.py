@@ -1,0 +1,45 @@
+"""A listener on the port that was asked for, or none; and on a port that has only a past."""
+import errno
+
+from lesson import *
+
+# An address of our own, so that no other program's ports are in our way.
+ADDRESS = f"127.{100 + os.getpid() % 100}.{os.getpid() // 100 % 256}.{os.getpid() // 25600 % 254 + 1}"
+LOOK_BIND = "server.c, listen_on: which calls can fail, and are they asked whether they did? bind(2), ERRORS"
+LOOK_REUSE = "server.c, listen_on, and `ss -tan`: what is left of the connection of the last server? tcp(7), socket(7)"
+
+
+def start(port):
+    return Running("server", "-a", ADDRESS, "-p", port, "2")
+
+
+def first_line(server):
+    server.collect(lambda: b"\n" in server.out)
+    return server.stdout().partition("\n")[0]
+
+
+begin()
+step("start a server on a port that is free")
+with Server("server", "-a", ADDRESS, "2") as server:
+    port = server.port
+
+    step(f"start a second server on the same address and port, {ADDRESS}:{port}")
+    with start(port) as second:
+        said = first_line(second)
+        expect(not said, expected="it to end, since the port is taken", happened=f'it says "{said}"', look=LOOK_BIND)
+        status = second.wait()
+        expect(status == 1 and os.strerror(errno.EADDRINUSE) in second.stderr(),
+               expected=f'it to end with exit status 1, and to say "{os.strerror(errno.EADDRINUSE)}"',
+               happened=f'its exit status is {status}, and it says "{second.stderr().strip()}"', look=LOOK_BIND)
+
+    step("have the first server serve a client, end it while the client is there, and start it again")
+    client = socket.create_connection((ADDRESS, port), timeout=PATIENCE)
+    expect_echo(client, b"hello")
+    expect(server.stop() == 0, expected="the server to end, with exit status 0", happened="it does not")
+    client.close()
+with start(port) as again:
+    said = first_line(again)
+    expect(said.startswith(f"listening on {ADDRESS}:{port},"), expected=f"it to listen on port {port} again",
+           happened=f'it says "{said or again.stderr().strip()}"', look=LOOK_REUSE)
+    expect_echo(socket.create_connection((ADDRESS, port), timeout=PATIENCE), b"hello")
+passed()
