@@ -1,0 +1,113 @@
+/*
+ * A server that forks a child for every connection, but never more than WORKERS.
+ *
+ * To see: a client that comes while all of them are at work is sent away: its connection is
+ * accepted, and closed at once.
+ */
+#include "cmdline.h"
+#include "echo.h"
+#include "listener.h"
+#include "process.h"
+
+#include <err.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct cmdline cmdline;
+static int listener, signals;
+static int living; /* children that serve a connection: never more than cmdline.workers */
+
+/* Starts a child that serves `connection`. Returns false when there can be no child now. */
+static bool child_make(int connection)
+{
+    pid_t child = fork_child();
+
+    if (child == -1)
+        return false;
+    if (child == 0) {
+        close(listener);
+        close(signals);
+        echo(connection); /* a connection that broke is the client's affair */
+        close(connection);
+        _exit(EXIT_SUCCESS);
+    }
+    if (cmdline.verbose)
+        warnx("descriptor %d goes to child %d", connection, (int)child);
+    living++;
+    return true;
+}
+
+/* Takes the status of every child that has ended: one SIGCHLD may stand for many of them. */
+static void children_reap(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        living--;
+}
+
+/* Accepts and forks until a signal asks it to stop. */
+static void serve(void)
+{
+    int connection = -1;    /* accepted, but no child serves it yet */
+    bool exhausted = false; /* descriptors, memory or processes: try again in a moment */
+
+    for (;;) {
+        fd_set readable;
+        struct timeval moment = {.tv_usec = 100000};
+
+        FD_ZERO(&readable);
+        FD_SET(signals, &readable);
+        if (connection == -1 && !exhausted)
+            FD_SET(listener, &readable);
+        int highest = listener > signals ? listener : signals;
+        if (select(highest + 1, &readable, NULL, NULL, exhausted ? &moment : NULL) == -1) {
+            if (errno == EINTR)
+                continue;
+            err(EXIT_FAILURE, "select");
+        }
+        exhausted = false;
+
+        if (FD_ISSET(signals, &readable)) {
+            int received = signals_next(signals);
+            if (received == SIGTERM || received == SIGINT)
+                return;
+            children_reap();
+        }
+        if (FD_ISSET(listener, &readable) && living < cmdline.workers) {
+            /* A client that has gone since select saw it is no error; any other leaves the
+             * connection in the backlog, and the listener readable. */
+            connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+            exhausted = connection == -1 && errno != EAGAIN && errno != ECONNABORTED;
+        }
+        if (connection != -1) {
+            if (child_make(connection)) {
+                close(connection); /* the child has its own; with two, the client sees no end */
+                connection = -1;
+            } else {
+                exhausted = true;
+            }
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    cmdline = cmdline_parse(argc, argv, false);
+    signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
+    if (signals == -1)
+        err(EXIT_FAILURE, "cannot start");
+    listener = listener_open(cmdline.address, cmdline.port);
+    if (listener == -1)
+        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+    if (listener >= FD_SETSIZE || signals >= FD_SETSIZE)
+        errx(EXIT_FAILURE, "select cannot watch descriptors from %d (FD_SETSIZE) up", FD_SETSIZE);
+
+    cmdline_announce(&cmdline, listener);
+    serve();
+    return EXIT_SUCCESS; /* the children end with their parent: see fork_child */
+}
