@@ -1,0 +1,53 @@
+"""End-of-file must come: when all is sent, when the child has died, and when the parent has died."""
+from lesson import *
+
+LOOK = "count.c, behind fork: each process has both ends of the channel. Who could still write to the child? " \
+       "socketpair(2), fork(2)"
+LOOK_WHICH = "count.c, behind fork: which end does each process use, and which does it close?"
+LOOK_PARENT = "count.c, behind fork: each process has both ends of the channel. Who could still read what the parent " \
+              "sends? EPIPE in send(2)"
+
+
+def open_ends(pid):
+    count = sum(target.startswith("socket:") for target in descriptors(pid).values())
+    return {0: "no end", 1: "1 end"}.get(count, f"{count} ends")
+
+
+def living_child(program):
+    """The child of the program, once there is one."""
+    expect(wait_until(program.living_children), expected="a child that counts", happened="there is none",
+           look="count.c, where it forks")
+    return program.living_children()[0]
+
+
+begin()
+step("give count 3 lines, and end-of-file")
+with Running("count") as program:
+    if program.finish(b"one\ntwo\nthree\n") is None:
+        children = program.living_children()
+        fail(expected='it to print "3 lines, 14 bytes", and to end',
+             happened=f"it waits for ever; of the channel, the parent has {open_ends(program.pid)} open"
+                      + (f", and the child {open_ends(children[0])}" if children else ""), look=LOOK)
+    expect(program.stdout() == "3 lines, 14 bytes\n", expected='it to print "3 lines, 14 bytes"',
+           happened=f'it prints "{program.stdout().strip()}"; on stderr it says:\n{program.stderr()}', look=LOOK_WHICH)
+
+step("give count a line, kill the child (SIGKILL), and go on with 4 MB")
+with Running("count") as program:
+    program.feed(b"one\n")
+    os.kill(living_child(program), signal.SIGKILL)
+    wait_until(lambda: not program.living_children())
+    status = program.finish(b"and so on\n" * 400000)
+    expect(status not in (None, 0), expected="the parent to notice, and to end with an exit status other than 0",
+           happened=f"its exit status is {status}" if status is not None else
+           f"it waits for ever; of the channel, it has {open_ends(program.pid)} open", look=LOOK_PARENT)
+
+step("give count a line, and kill the parent (SIGKILL)")
+with Running("count") as program:
+    program.feed(b"one\n")
+    child = living_child(program)
+    program.kill()
+    program.wait()
+    wait_until(lambda: asleep(child))
+    expect(state(child) in (None, "Z", "X"), expected="the child to end, too",
+           happened=lambda: f"it waits for ever; of the channel, it has {open_ends(child)} open", look=LOOK)
+passed()
