@@ -1,0 +1,60 @@
+"""A signal must be answered at once, in whatever call it comes, and must not cost a byte."""
+from lesson import *
+
+LOOK_READ = "relay.c, copy: what does read return when a signal came while it waited, and is that the end? " \
+            "read(2), ERRORS; signal(7) on interrupted calls"
+LOOK_WRITE = "relay.c, copy: what may write return when a signal came while it waited, and how much is written then? " \
+             "write(2), RETURN VALUE; signal(7) on interrupted calls"
+LOOK_REPORT = "relay.c: the process still waits in read. When does it get to report()? SA_RESTART in sigaction(2)"
+
+
+def started(program):
+    """The process ids of the reader and the writer, once both wait."""
+    expect(wait_until(program.living_children), expected="a child that writes", happened="there is none",
+           look="relay.c, where it forks")
+    writer = program.living_children()[0]
+    wait_until(lambda: asleep(program.pid, writer))
+    return program.pid, writer
+
+
+def expect_copy(program, data, look, more=b""):
+    """Gives the program the rest of its input, and expects all of it in its output."""
+    status = program.finish(more)
+    copy = bytes(program.out)
+    differ = next((i for i, (a, b) in enumerate(zip(copy, data)) if a != b), None)
+    ended = "it does not end" if status is None else f"its exit status is {status}"
+    happened = f"{len(copy)} bytes came, and {ended}"
+    if differ is not None:
+        happened = f"they differ from byte {differ + 1} on; " + happened
+    if program.stderr():
+        happened += ". On stderr it says:\n" + program.stderr().strip()
+    expect(copy == data and status == 0, expected=f"all {len(data)} bytes to be copied, and exit status 0",
+           happened=happened, look=look)
+
+
+begin()
+for index, name in enumerate(("reader", "writer")):
+    step(f"give relay a line, send its {name} SIGUSR1 while it waits for more, and give it another line")
+    with Running("relay") as program:
+        pids = started(program)
+        program.feed(b"one\n")
+        wait_until(lambda: asleep(*pids))
+        send_signal(pids[index], signal.SIGUSR1)
+        wait_until(lambda: program.stderr() or asleep(*pids))
+        expect(program.stderr(), expected=f'it to say "{name}: 4 bytes so far" on stderr, at once',
+               happened="it says nothing", look=LOOK_REPORT)
+        expect_copy(program, b"one\ntwo\n", LOOK_READ, more=b"two\n")
+        expect(program.stderr() == f"{name}: 4 bytes so far\n", expected=f'"{name}: 4 bytes so far" on stderr',
+               happened=f'it says "{program.stderr().strip()}"', look="relay.c, report")
+
+data = b"".join(struct.pack("<I", number) for number in range(3 * 1024 * 1024 // 4))
+for index, name in enumerate(("reader", "writer")):
+    step(f"give relay {len(data)} bytes, and send its {name} SIGUSR1 twice while it cannot write")
+    with Running("relay", source=data) as program:
+        pids = started(program)
+        for times in 1, 2:
+            send_signal(pids[index], signal.SIGUSR1)
+            wait_until(lambda: program.stderr().count("so far") >= times or "relay:" in program.stderr())
+            wait_until(lambda: asleep(*pids))
+        expect_copy(program, data, LOOK_WRITE)
+passed()
