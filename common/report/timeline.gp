@@ -1,6 +1,5 @@
 # What happened to some connections: a panel for each server, in it a row for each process, time to the right.
 # Pale and low is what is under way to a process, or after its end; a line is a process that waits.
-if (kind eq "dumb") exit # a row of characters is no picture: there is a table instead
 
 panels = words(servers)
 forks(panel) = word(servers, panel) eq "01"

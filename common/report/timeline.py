@@ -14,9 +14,11 @@ import time
 
 import bench
 
-# A burst is so many connections by so many clients, to a server with so many workers. After some
-# that only warm up, of several the one of median length is drawn.
-WORKERS, CLIENTS, CONNECTIONS, WARM_UP, BURSTS = 4, 4, 20, 10, 25
+SERVERS = ("01", "04", "05", "05-python")
+
+# A burst is so many connections by so many clients, to a server with so many workers. Some bursts only
+# warm up; of the others one is drawn.
+WORKERS, CLIENTS, CONNECTIONS, WARM_UP, BURSTS = 4, 4, 20, 10, 40
 
 # ---- reading a trace: struct trace in common/trace/trace.h ----
 
@@ -167,8 +169,9 @@ class Server:
         before = count(self.trace)[0]
         # Not bench.load: that measures the server's CPU time at the end, and so takes the CPU from it.
         command = [str(bench.LOAD), "-p", str(self.port), "-c", str(CLIENTS), "-n", str(CONNECTIONS)]
-        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            raise bench.Failure(f"chapter {self.name}: connections were lost")
+        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if result.returncode != 0:
+            raise bench.Failure(f"chapter {self.name}: {' '.join(result.stdout.split())}")
         # The clients have all they want, but the server may still be about to close.
         deadline = time.monotonic() + 30
         while True:
@@ -181,9 +184,9 @@ class Server:
                 raise bench.Failure(f"chapter {self.name}: the trace has {len(burst) - burst.count(None)} of "
                                     f"{CONNECTIONS} connections; {lost} events found no room in it")
 
-    def typical(self):
-        """The burst of median length."""
-        return sorted(self.bursts, key=length)[len(self.bursts) // 2]
+    def quartile(self, which):
+        """The burst than which so many quarters of the bursts are shorter."""
+        return sorted(self.bursts, key=length)[which * len(self.bursts) // 4]
 
 
 def length(burst):
@@ -195,11 +198,14 @@ def trace(names):
     """Sends bursts of connections to these servers, in turn."""
     with contextlib.ExitStack() as stack:
         servers = [Server(name, stack) for name in names]
+        progress = bench.Progress(WARM_UP + BURSTS)
         for number in range(WARM_UP + BURSTS):
+            progress.step("warming up" if number < WARM_UP else f"burst {number - WARM_UP + 1} of {BURSTS}")
             for server in servers:
                 burst = server.load()
                 if number >= WARM_UP:
                     server.bursts.append(burst)
+        progress.end()
     return servers
 
 
@@ -228,7 +234,8 @@ def show(name, servers):
 
     notes = [f"Each row the median of {BURSTS * CONNECTIONS} connections: {BURSTS} bursts of {CONNECTIONS}, "
              f"{CLIENTS} clients, {WORKERS} workers. It is time that passed, waiting for a CPU included.",
-             "The picture shows the burst of median length."]
+             "A quarter of the bursts are shorter than the one in the picture; what else the machine does makes them "
+             "longer."]
     if not servers[0].workers:
         notes[-1] += (" In chapter 1 a row holds one child after the other. "
                       "The trace itself makes a fork about a tenth slower.")
@@ -243,7 +250,7 @@ def write_bars(path, servers):
     """What is drawn, a panel for each server. Gives when the last bar ends, in µs."""
     rows = []
     for panel, server in enumerate(servers):
-        burst = server.typical()
+        burst = server.quartile(1)
         for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
             begin, end = ((ns - burst[0].accept.begin) / 1e3 for ns in (bar.begin, bar.end))
             rows.append([panel, *bar._replace(begin=f"{begin:.3f}", end=f"{end:.3f}"), server.name])
@@ -256,11 +263,16 @@ def timeline(name, names):
     servers = trace(names)
     path = bench.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
-    bench.draw("timeline.gp", path, bench.RESULTS / name, servers=" ".join(names), last=last,
+    bench.draw("timeline.gp", path, bench.RESULTS / name, terminal=False, servers=" ".join(names), last=last,
                titles="|".join(bench.NAMES[server] for server in names),
-               lengths=" ".join(f"{length(server.typical()) / 1e6:.1f}" for server in servers),
+               lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                connections=float(CONNECTIONS), processes=float(WORKERS))
     show(name, servers)
+    for server in servers:
+        first, third = (length(server.quartile(which)) / 1e6 for which in (1, 3))
+        if third > 2 * first:
+            print(f"\nThe machine was noisy: of the bursts to chapter {server.name}, a quarter took less than "
+                  f"{first:.1f} ms, and a quarter more than {third:.1f} ms. Try again when it is quiet: make {name}")
     print(f"\nall bars:  {path}")
     print(f"picture:   {bench.RESULTS / name}.svg (and .png)")
 
@@ -269,10 +281,10 @@ def main():
     arguments = sys.argv[1:]
     if not arguments:
         timeline("timeline", ["01", "04"])
-    elif len(arguments) == 1 and arguments[0] in bench.SERVERS:
+    elif len(arguments) == 1 and arguments[0] in SERVERS:
         timeline(f"timeline-{arguments[0]}", arguments)
     else:
-        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.SERVERS)}")
+        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(SERVERS)}")
 
 
 if __name__ == "__main__":

@@ -254,19 +254,20 @@ static void events_are_read_in_the_order_of_their_ends_without_the_incomplete(vo
     assert_string_equal(python("print(timeline.count(trace))"), "(100, 7)\n");
 }
 
-static void the_burst_of_median_length_is_shown(void **state)
+static void the_burst_that_is_drawn_is_longer_than_a_quarter_of_them(void **state)
 {
     (void)state;
-    /* Each lasts 25 µs, from accept to echo. */
-    for (int i = 0; i < 3; i++)
+    /* Each lasts 25 µs, from accept to echo, and one to four more. */
+    for (int i = 0; i < 4; i++) {
         forked(200 * i, 200 + i, 200 * i + 50);
-    written.events[6 + 11].end += 2000;
-    written.events[6 + 22].end += 1000;
+        written.events[11 * i + 6].end += 1000 * (4 - i);
+    }
     assert_string_equal(
         python("server = timeline.Server.__new__(timeline.Server)\n"
                "server.bursts = [[c] for c in timeline.connections(timeline.read(trace))]\n"
-               "print(list(map(timeline.length, server.bursts)), server.typical()[0].take.pid)"),
-        "[25000, 27000, 26000] 202\n");
+               "print(list(map(timeline.length, server.bursts)))\n"
+               "print([server.quartile(i)[0].take.pid for i in range(4)])"),
+        "[29000, 28000, 27000, 26000]\n[203, 202, 201, 200]\n");
 }
 
 /* ---- with the real servers ---- */
@@ -276,7 +277,7 @@ static void every_server_can_be_traced(void **state)
     (void)state;
     python(
         "timeline.WARM_UP, timeline.BURSTS = 0, 2\n"
-        "for server in timeline.trace(list(bench.SERVERS)):\n"
+        "for server in timeline.trace(list(timeline.SERVERS)):\n"
         "    assert len(server.workers) == (0 if server.name == '01' else timeline.WORKERS)\n"
         "    assert len(server.bursts) == 2\n"
         "    for burst in server.bursts:\n"
@@ -333,6 +334,18 @@ static void a_trace_that_is_full_is_an_error(void **state)
     assert_null(strstr(out, " 0 events found"));
 }
 
+static void a_load_that_fails_is_an_error_with_its_reason(void **state)
+{
+    (void)state;
+    char *out = python("bench.LOAD = '/bin/cat'\n"
+                       "try:\n"
+                       "    timeline.trace(['04'])\n"
+                       "except bench.Failure as failure:\n"
+                       "    print(failure)");
+    assert_int_equal(strncmp(out, "chapter 04: /bin/cat: ", 22), 0);
+    assert_int_equal(strcspn(out, "\n"), strlen(out) - 1);
+}
+
 static void a_chapter_without_a_server_is_one_clear_line(void **state)
 {
     const char *const wrong[] = {"02", "99", "", "04 05"};
@@ -359,10 +372,11 @@ int main(void)
         TEST(connections_that_travel_are_found_in_the_worker_by_their_socket),
         TEST(a_connection_that_is_not_over_is_none),
         TEST(events_are_read_in_the_order_of_their_ends_without_the_incomplete),
-        TEST(the_burst_of_median_length_is_shown),
+        TEST(the_burst_that_is_drawn_is_longer_than_a_quarter_of_them),
         TEST(every_server_can_be_traced),
         TEST(table_bars_and_pictures_are_written),
         TEST(a_trace_that_is_full_is_an_error),
+        TEST(a_load_that_fails_is_an_error_with_its_reason),
         TEST(a_chapter_without_a_server_is_one_clear_line),
     };
 
