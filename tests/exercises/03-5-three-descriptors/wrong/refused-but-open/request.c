@@ -1,0 +1,64 @@
+/* Requests: see request.h. */
+#include "request.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Room for one control message with three descriptors, aligned as a cmsghdr must be. */
+union control {
+    struct cmsghdr align;
+    char space[CMSG_SPACE(3 * sizeof(int))];
+};
+
+int send_request(int channel, const char *command, const int fds[3])
+{
+    union control control = {0};
+    struct iovec iov = {.iov_base = (void *)command, .iov_len = strlen(command)};
+    struct msghdr message = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = control.space,
+        .msg_controllen = sizeof(control.space),
+    };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    ssize_t sent;
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(3 * sizeof(int));
+    memcpy(CMSG_DATA(header), fds, 3 * sizeof(int));
+    do /* a packet leaves as a whole, or not at all */
+        sent = sendmsg(channel, &message, MSG_NOSIGNAL);
+    while (sent == -1 && errno == EINTR);
+    return sent == -1 ? -1 : 0;
+}
+
+int receive_request(int channel, char command[COMMAND_MAX], int fds[3])
+{
+    union control control = {0};
+    struct iovec iov = {.iov_base = command, .iov_len = COMMAND_MAX - 1};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    ssize_t length;
+
+    do {
+        message.msg_control = control.space;
+        message.msg_controllen = sizeof(control.space);
+        length = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+    } while (length == -1 && errno == EINTR);
+    if (length == -1)
+        return -1;
+
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (length == 0)
+        return 0;
+    if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
+        header->cmsg_len != CMSG_LEN(3 * sizeof(int))) {
+        errno = EPROTO;
+        return -1;
+    }
+    memcpy(fds, CMSG_DATA(header), 3 * sizeof(int));
+    command[length] = '\0';
+    return 1;
+}
