@@ -1,0 +1,64 @@
+"""Kills the master while one of three workers serves; then looks at what workers have open."""
+from lesson import *
+
+WORKERS = 3
+LOOK = "server.c, start_workers: what has a worker open after exec? ls -l /proc/PID/fd, and SOCK_CLOEXEC in socket(2)"
+
+
+def start():
+    return Server("server", "-w", program_path("worker"), WORKERS)
+
+
+def living(pids):
+    return [pid for pid in pids if state(pid) not in (None, "Z", "X")]
+
+
+begin()
+step(f"start the server with {WORKERS} workers, keep the last of them busy, and kill the master with SIGKILL")
+with start() as server:
+    connections = [server.connect() for _ in range(WORKERS)]
+    for each in connections:
+        expect_echo(each, b"hello", look=LOOK)
+    connection = connections.pop()
+    for each in connections:
+        each.close()
+    workers = server.children()
+    server.kill()
+    server.wait()
+    expect(wait_until(lambda: len(living(workers)) <= 1), "the workers to end that serve nobody",
+           lambda: f"{len(living(workers))} of {WORKERS} workers still live",
+           "server.c, start_workers: a worker reads end-of-file on its channel when the last copy of the other end is "
+           "closed. Who has copies? ls -l /proc/PID/fd")
+
+    step("after that, talk on through its connection")
+    expect_echo(connection, b"still there?", look="server.c, start_workers: what ends a worker together with the "
+                                                  "master?")
+
+    step("after that, connect to the port, on which nobody accepts any more")
+    another = socket.socket()
+    another.settimeout(PATIENCE)
+    refused = another.connect_ex(("127.0.0.1", server.port)) != 0
+    another.close()
+    expect(refused, "the connection to be refused, and the port free for a new server",
+           "it was taken: the worker that serves has the listener open", "server.c, where the listener is opened: what "
+           "becomes of it when a worker is exec'd? SOCK_CLOEXEC in socket(2)")
+
+    step("after that, close the first connection")
+    connection.close()
+    expect(wait_until(lambda: not living(workers)), "the last worker to end", "it still lives", LOOK)
+
+step(f"start the server with {WORKERS} workers, and look at what each has open")
+with start() as server:
+    for number, worker in enumerate(server.children(), 1):
+        more = {fd: what for fd, what in sorted(descriptors(worker).items()) if fd > 2}
+        expect(not more, "descriptors 0 (its channel), 1 and 2, and no other",
+               "worker {} has also {}".format(number, ", ".join(f"{fd} ({what})" for fd, what in more.items())), LOOK)
+
+    step("end the server with SIGTERM, while a client is connected")
+    connection = server.connect()
+    expect_echo(connection, b"hello", look=LOOK)
+    workers = server.children()
+    expect(server.stop() == 0, "the server to end with exit status 0", "it did not", "server.c, end_workers")
+    expect(not living(workers), "no worker to be left", lambda: f"{len(living(workers))} still live",
+           "server.c, end_workers")
+passed()
