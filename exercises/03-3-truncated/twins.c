@@ -33,7 +33,7 @@ static void open_files(int channel)
     while ((length = recv(channel, name, sizeof(name) - 1, 0)) > 0) {
         name[length] = '\0';
         int file = open(name, O_RDONLY | O_CLOEXEC);
-        char error = file == -1 ? (char)errno : 0;
+        unsigned char error = file == -1 ? (unsigned char)errno : 0;
         if (write_fd(channel, &error, 1, file) == -1)
             return; /* the comparer has gone */
         if (file != -1)
@@ -50,7 +50,7 @@ static int receive_file(int channel)
         struct cmsghdr header;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    char error;
+    unsigned char error;
     int file;
     struct iovec iov = {.iov_base = &error, .iov_len = 1};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
