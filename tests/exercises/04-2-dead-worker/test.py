@@ -1,0 +1,66 @@
+"""Workers die: one that is idle, one that serves, all of them at once. Each must be noticed, reaped and replaced."""
+from lesson import *
+
+LOOK = "server.c, worker_report: what does read return when the worker has ended? And what has to be done then? read(2)"
+HAND = "server.c, hand_over: what becomes of a connection when the worker that was to have it is dead?"
+
+
+def those_left(server):
+    living, zombies = len(server.living_children()), len(server.children()) - len(server.living_children())
+    busy = "" if rests(server.pid, 2) else "; the master never waits: it takes all of a CPU"
+    return f"{living} living worker{'' if living == 1 else 's'}, {zombies} zombie{'' if zombies == 1 else 's'}{busy}"
+
+
+def expect_all_well(server, workers, open_before):
+    """There are so many workers, the master waits, and has no descriptor more than it had."""
+    expect(wait_until(lambda: len(server.living_children()) == workers), happened=lambda: those_left(server), look=LOOK,
+           expected=f"{workers} workers, since one that dies is replaced")
+    expect(wait_until(lambda: len(server.children()) == workers), happened=lambda: those_left(server),
+           expected=f"{workers} workers, and no zombie", look="server.c: who takes the status of a worker that has "
+                                                              "ended? waitpid(2)")
+    expect(rests(server.pid), expected="the master to wait", happened="the master never waits: it takes all of a CPU",
+           look=LOOK)
+    now = descriptors(server.pid)
+    expect(len(now) == len(open_before), expected=f"the master to have {len(open_before)} descriptors open, as before",
+           happened=lambda: f"it has {len(now)} descriptors open", look="server.c: what is to be done with the channel "
+                                                                       "of a worker that has ended?")
+
+
+begin()
+step("start the server with 2 workers, and kill one of them with SIGKILL")
+with Server("server", "2") as server:
+    settle(server)
+    expect_echo(server.connect(), b"hello")
+    settle(server)
+    before = descriptors(server.pid)
+    kill(server.children()[0])
+    expect_all_well(server, 2, before)
+
+    step("connect twice, and send through both connections")
+    first, second = server.connect(), server.connect()
+    for connection in first, second:
+        expect_echo(connection, b"hello", look=LOOK)
+
+    step("kill the worker that serves the first connection")
+    victims = [pid for pid in holders(server, first) if pid != server.pid]
+    expect(len(victims) == 1, expected="one worker to serve it", happened=f"{len(victims)} children have it open")
+    kill(victims[0])
+    expect_all_well(server, 2, before)
+    expect_echo(second, b"hello", expected="the second connection to be served as if nothing had happened", look=LOOK)
+    second.close()
+
+    step("kill both workers and connect, while the master is stopped (SIGSTOP) and goes on later (SIGCONT)")
+    settle(server)
+    os.kill(server.pid, signal.SIGSTOP)
+    wait_until(lambda: state(server.pid) == "T")
+    kill(*server.living_children())
+    third = server.connect()
+    wait_until(lambda: server_end(server, third) is not None)
+    os.kill(server.pid, signal.SIGCONT)
+    expect_echo(third, b"hello", look=HAND, expected="the client to be served by a new worker")
+    expect_all_well(server, 2, before)
+    third.close()
+
+    step("end the server with SIGTERM")
+    expect_stop(server, look="server.c, serve")
+passed()
