@@ -1,0 +1,54 @@
+"""A peer goes at the worst moment: a client before its echo is sent, a worker before its connection is."""
+from lesson import *
+
+begin()
+step("start the server with 1 worker, and reset the connection before the worker, which is stopped, has echoed all")
+with Server("server", "1") as server:
+    connection = server.connect()
+    expect_echo(connection, b"hello")
+    worker = server.children()[0]
+    os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: state(worker) == "T")
+    connection.sendall(b"and more")
+    connection.shutdown(socket.SHUT_WR)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    port = connection.getsockname()[1]
+    connection.close()  # with this option it resets the connection
+    wait_until(lambda: not any((local, remote) == (server.port, port) for local, remote, *_ in tcp_sockets()))
+    os.kill(worker, signal.SIGCONT)
+    again = server.connect()
+    expect_echo(again, b"hello", expected="the next client to be served")
+    expect(server.children() == [worker], expected="the worker to serve the next client",
+           happened="the worker has ended, and another one serves: writing to a client that has gone is signal 13, "
+                    "SIGPIPE",
+           look="server.c, serve_client: what does write do when the client has reset the connection? write(2), EPIPE; "
+                "signal(7). And what does a worker inherit of how its master treats signals? process.h, fork_child")
+    again.close()
+
+step("start the server with 2 workers, and stop the master; kill both workers, connect, and let the master go on")
+with Server("server", "2") as server:
+    settle(server)
+    expect_echo(server.connect(), b"hello")
+    settle(server)
+    os.kill(server.pid, signal.SIGSTOP)
+    wait_until(lambda: state(server.pid) == "T")
+    kill(*server.children())
+    client = server.connect()
+    wait_until(lambda: server_end(server, client) is not None)
+    os.kill(server.pid, signal.SIGCONT)
+    client.sendall(b"hello")
+    wait_until(lambda: select.select([client], [], [], 0)[0] or state(server.pid) in ("Z", None))
+    status = server.wait(0)
+    expect(status is None, expected="the master to go on, and a new worker to serve the client",
+           happened=lambda: f"the master was ended by signal {-status}, {signal.Signals(-status).name}"
+           if status < 0 else f"the master ended with exit status {status}; it said: {server.stderr().strip()}",
+           look="server.c, where the connection is sent to a worker that is dead: sendmsg(2), EPIPE and MSG_NOSIGNAL; "
+                "signal(7)")
+    expect(wait_until(lambda: len(server.living_children()) == 2), expected="two new workers",
+           happened=lambda: f"{len(server.living_children())} living workers", look="server.c, worker_lost")
+    expect_reply(client, b"hello", expected="the client to be served by a new worker",
+                 look="server.c, hand_over: the worker that was to have the connection is dead; what of the connection?")
+
+    step("end the server with SIGTERM")
+    expect_stop(server, look="server.c, serve")
+passed()
