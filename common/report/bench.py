@@ -150,39 +150,43 @@ def ratios(values, base):
     return [a / b for a, b in zip(values, base)]
 
 
-NOISY = 1.4  # the differences that this course is about are larger
+WIDE = 1.4  # the differences that this course is about are larger
 
 
 def verdict(by_round):
-    """What the ratios of the rounds allow to say: "noisy", "same", or "" for a difference of a known size.
+    """What the ratios of the rounds allow to say: "", "rough", "same" or "noisy".
 
     The machine's ups and downs last longer than a run, and mostly cancel out in the ratio of two runs
-    that are neighbours. What does not cancel out is seen in how far apart the rounds' ratios are.
+    that are neighbours. What does not cancel out is seen in how far apart the rounds' ratios are:
 
-    "noisy" when the highest exceeds the lowest by more than 40 %: then the size of the difference is
-    not known well enough to speak of it. Otherwise "same" when they lie on both sides of 1. If there
-    were no difference, each round would fall to either side with even chance, and all N to the same
-    one with chance 2/2^N: in one of 16 comparisons for five rounds. So where all rounds agree
-    there mostly is a difference, and where they do not, none is claimed.
+                                       highest up to 40 % above lowest    further apart
+        all on the same side of 1      "": a difference, and its size     "rough": a difference
+        on both sides of 1             "same": no difference is seen      "noisy": nothing
+
+    The side matters because, were there no difference, each round would fall to either with even chance,
+    and all N to the same with chance 2/2^N: for five rounds in one of 16 comparisons. So where all
+    rounds agree there mostly is a difference, and where they do not, none is claimed.
     """
     low, high = min(by_round), max(by_round)
-    if high > NOISY * low:
-        return "noisy"
-    return "same" if low <= 1 <= high else ""
+    agree = not low <= 1 <= high
+    if high > WIDE * low:
+        return "rough" if agree else "noisy"
+    return "" if agree else "same"
 
 
-MARKS = {"noisy": "? ", "same": "≈ ", "": ""}
+MARKS = {"rough": "~ ", "same": "≈ ", "noisy": "? ", "": ""}
 
 
 def ratio_text(by_round):
-    """Verdict, median and range, as text: "0.52 (0.50-0.55)", "≈ 1.01 (0.98-1.03)", "? 0.62 (0.43-0.91)"."""
+    """Verdict, median and range, as text: "0.52 (0.50-0.55)", "≈ 1.01 (0.98-1.03)", "? 0.92 (0.73-1.21)"."""
     return MARKS[verdict(by_round)] + spread(by_round, "{:.2f}" if max(by_round) < 10 else "{:.1f}")
 
 
 def mark_notes(rows):
     """What the marks mean that occur in the rows of a table, for below it."""
-    meaning = {"noisy": "?: the rounds differ by more than 40 %; too noisy to conclude from.",
-               "same": "≈: the rounds lie on both sides of 1; no difference is seen."}
+    meaning = {"rough": "~: the rounds agree which of the two is less, but not by how much (over 40 % apart).",
+               "same": "≈: the rounds lie on both sides of 1; no difference is seen.",
+               "noisy": "?: the rounds lie on both sides of 1 and over 40 % apart; too noisy to conclude from."}
     return [text for what, text in meaning.items()
             if any(str(cell).startswith(MARKS[what]) for row in rows for cell in row)]
 
@@ -193,8 +197,8 @@ def noise_warning(comparisons, command):
     if not noisy:
         return ""
     more = f" and {len(noisy) - 6} more" if len(noisy) > 6 else ""
-    return (f"The machine was too noisy to conclude from {len(noisy)} of {len(comparisons)} ratios, whose rounds "
-            f"differ by more than 40 %: {'; '.join(noisy[:6])}{more}. Try again when it is quiet: {command}")
+    return (f"The machine was too noisy to conclude from {len(noisy)} of {len(comparisons)} ratios, marked with ? above: "
+            f"{'; '.join(noisy[:6])}{more}. Try again when it is quiet: {command}")
 
 
 def percentile(ordered, percent):
@@ -286,7 +290,7 @@ def show_table(name, title, columns, rows, notes=()):
 
     def align(number, column):
         width = max(map(len, column))
-        is_text = number == 0 or any(cell and not re.match(r"(?:[?≈] )?[-(]?\d|-$", cell) for cell in column[1:])
+        is_text = number == 0 or any(cell and not re.match(r"(?:[~≈?] )?[-(]?\d|-$", cell) for cell in column[1:])
         return [f"{cell:<{width}}" if is_text else f"{cell:>{width}}" for cell in column]
 
     columns = [str(column) for column in columns]
