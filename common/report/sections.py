@@ -118,22 +118,30 @@ SECTIONS = [
                      "time; a pool paid once, at its start."),
             ]),
     Section(LOADED, "omission", "", "The waiting that a closed loop hides",
-            "What do clients really wait when the server falls behind? In a closed loop a slow reply delays the next "
-            "request, and the waiting is never measured; in an open loop requests come on a schedule.", "omission", [
+            "What do clients wait when a server stands still for a moment? In a closed loop each waits for its reply "
+            "before it begins again, so they stand still as well, and what they would have waited is never measured. "
+            "In an open loop connections come by a schedule, as those of many independent users do.", "omission", [
                 Plot("omission",
-                     "Latency by percentile of the same server under the same load, measured in a closed and in an "
-                     "open loop.",
-                     "In the open loop latency counts from the moment at which the request was due. The gap between "
-                     "the curves is what the closed loop omits."),
+                     "Two curves, for a closed and an open loop with the same server, rate and pause: latency in "
+                     "milliseconds, on a logarithmic scale, against the percentage of connections served within it; "
+                     "the pause is a horizontal line.",
+                     "In the open loop latency counts from the moment at which a connection was due. The gap between "
+                     "the curves is what the closed loop leaves out. Ask a closed loop what a connection costs, and "
+                     "an open loop what users wait."),
             ]),
-    Section(LOADED, "knee", "", "How much is too much",
-            "How many connections a second does each design take before its clients begin to wait?", "knee", [
+    Section(LOADED, "knee", "", "Where each server falls behind",
+            "How many connections a second does each design take before its clients begin to queue? The rate is "
+            "raised step by step, in an open loop.", "knee", [
                 Plot("knee",
-                     "A curve for each design: latency in microseconds, on a logarithmic scale, against the "
-                     "connections that are offered each second.",
-                     "Up to the knee latency is level; behind it more arrives than is served, and the queue grows for "
-                     "as long as the load lasts. Plan to stay left of it."),
+                     "For each server its median latency and, dotted, the 99th percentile, in milliseconds on a "
+                     "logarithmic scale, against the connections that come in a second; a vertical line marks the "
+                     "highest rate with which it kept up.",
+                     "Left of its line a server keeps up. Right of it more comes than is served, and the queue grows "
+                     "for as long as the load lasts: latency there says how long that was. Plan to stay well left."),
             ]),
+    Section(LOADED, "accuracy", "", "How well the load generator measures",
+            "Can these latencies be believed? A server of known latency answers, and both ends say how long it took.",
+            "accuracy", []),
     Section(OTHERS, "peers", "", "Next to servers in use",
             "How do these servers compare with those that distributions ship, given the same echo, the same number "
             "of processes and the same clients? And how far are they from the floor: servers that do only what any "
