@@ -6,7 +6,6 @@ missing, unknown, damaged, very wide, or named badly. If build/results holds any
 What the browser shows is saved in build/check/report-*.png.
 """
 import contextlib
-import fnmatch
 import io
 import os
 import pathlib
@@ -16,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
@@ -25,7 +23,9 @@ sys.path[:0] = [str(ROOT / "common/report"), str(ROOT / "tests")]
 
 import bench  # noqa: E402  after BUILD, which it reads
 import browser as chromium  # noqa: E402
+import tap  # noqa: E402
 from sections import SECTIONS  # noqa: E402
+from tap import equal  # noqa: E402
 
 REPORT = ROOT / "common/report/report.py"
 SHOTS = BUILD / "check"
@@ -99,10 +99,6 @@ def make_page(expected=0):
     return page.read_text() if page.exists() else "", result.stdout
 
 
-def equal(got, wanted):
-    assert got == wanted, f"wanted {wanted!r}, got {got!r}"
-
-
 class Pages:
     """The browser, with the folder of pages served."""
 
@@ -125,37 +121,33 @@ class Pages:
 
 # ---- tests ----
 
-TESTS = []  # each a function of Pages; gives why it was skipped, if it was
+pages = None  # of class Pages, while the tests run
 
 
-@TESTS.append
-def nothing_measured_is_said_in_a_line(_):
+def test_nothing_measured_is_said_in_a_line():
     shutil.rmtree(bench.RESULTS, ignore_errors=True)
     _, said = make_page(expected=1)
     equal(said, "report.py: nothing has been measured yet; begin with: make compare\n")
     assert not (bench.BUILD / "report").exists()
 
 
-@TESTS.append
-def page_is_good_in_every_window(pages):
+def test_page_is_good_in_every_window():
     make_results()
     make_page()
     pages.look("report-fixture")
 
 
-@TESTS.append
-def page_of_the_last_results_is_good_in_every_window(pages):
+def test_page_of_the_last_results_is_good_in_every_window():
     if not any((BUILD / "results").glob("*.[st][vs][gv]")):
-        return "nothing has been measured yet"
+        print("# nothing has been measured yet")
+        return
     shutil.rmtree(bench.RESULTS, ignore_errors=True)
     shutil.copytree(BUILD / "results", bench.RESULTS)
     make_page()
     pages.look("report-results")
-    return None
 
 
-@TESTS.append
-def a_bad_page_is_found_out(pages):
+def test_a_bad_page_is_found_out():
     """What the two tests above rely on: each fault is seen."""
     (bench.BUILD / "bad.html").write_text("""<!DOCTYPE html><html lang="en"><head><title>bad</title></head><body>
         <h1 id="one">bad</h1><h3 id="one">skips</h3>
@@ -192,8 +184,7 @@ def a_bad_page_is_found_out(pages):
     equal([fault for fault in faults if not re.match(consequence, fault)], [])
 
 
-@TESTS.append
-def html_is_valid(_):
+def test_html_is_valid():
     make_results()
     make_page()
     result = subprocess.run(["tidy", "-q", "-e", bench.BUILD / "report/index.html"],
@@ -201,8 +192,7 @@ def html_is_valid(_):
     equal((result.returncode, result.stdout), (0, ""))
 
 
-@TESTS.append
-def page_needs_nothing_but_its_folder(pages):
+def test_page_needs_nothing_but_its_folder():
     make_results()
     text, _ = make_page()
     assert "<script" not in text
@@ -214,8 +204,7 @@ def page_needs_nothing_but_its_folder(pages):
         equal(page.faults(), [])
 
 
-@TESTS.append
-def everything_is_there_in_the_order_of_the_course(pages):
+def test_everything_is_there_in_the_order_of_the_course():
     make_results()
     make_page()
     with pages.open() as page:
@@ -236,8 +225,7 @@ def everything_is_there_in_the_order_of_the_course(pages):
                                    if ".table" not in path.name or path.name.startswith("peers")))
 
 
-@TESTS.append
-def what_is_missing_is_listed_with_its_command(pages):
+def test_what_is_missing_is_listed_with_its_command():
     make_results()
     make_page()
     with pages.open() as page:
@@ -250,8 +238,7 @@ def what_is_missing_is_listed_with_its_command(pages):
     assert not any("growth-workers" in line for line in listed)
 
 
-@TESTS.append
-def plots_have_texts(pages):
+def test_plots_have_texts():
     make_results()
     make_page()
     with pages.open() as page:
@@ -263,8 +250,7 @@ def plots_have_texts(pages):
     equal(set(words), {HOSTILE.replace("&amp;", "and"), "clients", "µs", "first", "second"})
 
 
-@TESTS.append
-def texts_are_shown_as_they_are(pages):
+def test_texts_are_shown_as_they_are():
     make_results()
     make_page()
     with pages.open() as page:
@@ -276,8 +262,7 @@ def texts_are_shown_as_they_are(pages):
               [HOSTILE, LONG])
 
 
-@TESTS.append
-def numbers_stand_to_the_right_and_medians_below_medians(pages):
+def test_numbers_stand_to_the_right_and_medians_below_medians():
     make_results()
     make_page()
     with pages.open(width=1600) as page:
@@ -294,8 +279,7 @@ def numbers_stand_to_the_right_and_medians_below_medians(pages):
         assert "tabular-nums" in unit[2], unit
 
 
-@TESTS.append
-def wide_tables_scroll_inside_themselves(pages):
+def test_wide_tables_scroll_inside_themselves():
     make_results()
     make_page()
     for width in (400, 1600):
@@ -308,8 +292,7 @@ def wide_tables_scroll_inside_themselves(pages):
                                 ".reduce((a, b) => b - a)"), 0)
 
 
-@TESTS.append
-def contents_stay_in_a_wide_window(pages):
+def test_contents_stay_in_a_wide_window():
     make_results()
     make_page()
     with pages.open(width=1600) as page:
@@ -319,8 +302,7 @@ def contents_stay_in_a_wide_window(pages):
         assert page.evaluate("scrollY") > 900
 
 
-@TESTS.append
-def main_result_is_said_in_a_sentence(pages):
+def test_main_result_is_said_in_a_sentence():
     make_results()
     make_page()
     with pages.open() as page:
@@ -339,8 +321,7 @@ def main_result_is_said_in_a_sentence(pages):
         equal(page.evaluate("document.querySelector('.summary')"), None)
 
 
-@TESTS.append
-def machine_date_and_command_are_said(pages):
+def test_machine_date_and_command_are_said():
     make_results()
     for path in bench.RESULTS.glob("*.tsv"):
         text = re.sub("# (frequency governor|load average).*\n", "", path.read_text())
@@ -364,8 +345,7 @@ def machine_date_and_command_are_said(pages):
               command)
 
 
-@TESTS.append
-def other_machines_and_days_are_said(pages):
+def test_other_machines_and_days_are_said():
     make_results()
     change("growth-workers.tsv", "# date: [^\n]*", "# date: 2020-02-29T12:00:00+00:00")
     make_page()
@@ -380,8 +360,7 @@ def other_machines_and_days_are_said(pages):
         equal(page.faults(), [])
 
 
-@TESTS.append
-def what_cannot_be_read_is_said_and_the_rest_is_shown(pages):
+def test_what_cannot_be_read_is_said_and_the_rest_is_shown():
     make_results()
     plot("knee")
     change("knee.svg", "</svg>.*", "")
@@ -400,8 +379,7 @@ def what_cannot_be_read_is_said_and_the_rest_is_shown(pages):
         equal(page.evaluate("document.querySelectorAll('#compare img').length"), 2)
 
 
-@TESTS.append
-def page_is_replaced_as_a_whole(_):
+def test_page_is_replaced_as_a_whole():
     make_results()
     make_page()
     (bench.BUILD / "report/plots/old.svg").touch()
@@ -412,8 +390,7 @@ def page_is_replaced_as_a_whole(_):
     equal([path.name for path in bench.BUILD.glob("scratch*") if str(os.getpid()) not in path.name], [])
 
 
-@TESTS.append
-def page_prints(pages):
+def test_page_prints():
     make_results()
     make_page()
     with pages.open(width=680, dark=True, media="print") as page:  # a page of A4 within its margins
@@ -427,8 +404,7 @@ def page_prints(pages):
     equal((SHOTS / "report-fixture.pdf").read_bytes()[:5], b"%PDF-")
 
 
-@TESTS.append
-def dark_is_dark(pages):
+def test_dark_is_dark():
     make_results()
     make_page()
     for dark in (False, True):
@@ -438,8 +414,7 @@ def dark_is_dark(pages):
             equal("invert" in page.evaluate("getComputedStyle(document.querySelector('img')).filter"), dark)
 
 
-@TESTS.append
-def browser_leaves_nothing_behind(_):
+def test_browser_leaves_nothing_behind():
     """However it ends: here by an error, by a kill, and in peace."""
     for end in ("error", "kill", "peace"):
         with contextlib.suppress(chromium.Failure), chromium.Browser() as browser:
@@ -462,29 +437,12 @@ def read(path):
     return ""
 
 
-def main():
-    tests = [test for test in TESTS if fnmatch.fnmatch(test.__name__, os.environ.get("TEST_ONLY", "*"))]
-    print(f"1..{len(tests)}", flush=True)
-    failed = 0
-    with chromium.serve(WORK) as url, chromium.Browser() as browser:
-        pages = Pages(browser, url)
-        for number, test in enumerate(tests, 1):
-            try:
-                skipped = test(pages)
-                print(f"ok {number} - {test.__name__}" + (f" # SKIP {skipped}" if skipped else ""), flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed += 1
-                print(f"not ok {number} - {test.__name__}", flush=True)
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                for line in (str(error) or repr(error)).splitlines() + [f"at {where.filename}:{where.lineno}"]:
-                    print(f"# {line}", flush=True)
-    return failed
-
-
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Bail out! terminated"))
     try:
-        sys.exit(min(main(), 1))
+        with chromium.serve(WORK) as url, chromium.Browser() as browser:
+            pages = Pages(browser, url)
+            tap.run(vars())
     except chromium.Failure as failure:
         sys.exit(f"Bail out! {failure}")
     finally:
