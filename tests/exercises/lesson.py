@@ -19,6 +19,7 @@ import ctypes
 import os
 import pathlib
 import re
+import resource
 import select
 import signal
 import socket
@@ -129,10 +130,11 @@ class Server:
     """A server of the course on a free port, as a context manager: `with Server("server", "2") as server`.
 
     It runs as leader of a session of its own. When the block is left, all that lives in that session is killed.
+    `look` is where to look when it does not start.
     """
 
-    def __init__(self, program, *args, env=None):
-        self._name, self._args, self._env = program, args, env
+    def __init__(self, program, *args, env=None, look=""):
+        self._name, self._args, self._env, self._look = program, args, env, look
         self._process = self.port = self.pid = None
         self._ended_by_test = False
 
@@ -145,14 +147,14 @@ class Server:
         ready = wait_until(lambda: b"\n" in _content(self._out) or self._process.poll() is not None)
         said = re.search(rb"^listening on \S+:(\d+)", _content(self._out), re.MULTILINE)
         if not said:
-            self.expect_sound()
+            _expect_sound(self._name, self._process.poll(), _content(self._err))
             if self._process.poll() is not None:
                 happened = f"it {_how_it_ended(self._process.poll())}{_quote(_content(self._err))}"
             elif ready:
                 happened = "its first line is another" + _quote(_content(self._out))
             else:
                 happened = f"after {PATIENCE:g} seconds it had said nothing{_quote(_content(self._err))}"
-            _report(f"the server to start, and to say \"listening on ADDRESS:PORT\"", happened, "")
+            _report(f"the server to start, and to say \"listening on ADDRESS:PORT\"", happened, self._look)
         self.port = int(said.group(1))
         return self
 
@@ -255,6 +257,44 @@ def expect_echo(connection, data, look="", expected=None):
     fail(expected, happened, look)
 
 
+def expect_reply(connection, data, look="", expected=None):
+    """Expects `data`, which was sent through the connection before, to come back."""
+    received, happened = b"", None
+    while happened is None and len(received) < len(data):
+        try:
+            part = connection.recv(len(data) - len(received))
+            received += part
+            happened = None if part else "the server closed the connection"
+        except socket.timeout:
+            happened = f"nothing came in {PATIENCE:g} seconds"
+        except OSError as error:
+            happened = f"the connection broke: {error.strerror}"
+    expect(happened is None and received == data, expected=expected or f"{_show(data)} to come back",
+           happened=happened or f"{_show(received)} came", look=look)
+
+
+def expect_replies(connections, data, look="", expected=None):
+    """Expects the same from every one of the connections, in whatever order they are served; closes each then."""
+    left = list(connections)
+    expected = expected or f"every client to get its {_show(data)}"
+    while left:
+        ready = select.select(left, [], [], PATIENCE)[0]
+        expect(ready, expected=expected, look=look,
+               happened=lambda: f"{len(left)} of {len(connections)} got nothing in {PATIENCE:g} seconds")
+        for connection in ready:
+            expect_reply(connection, data, look, expected)
+            connection.close()
+            left.remove(connection)
+
+
+def expect_stop(server, look=""):
+    """Sends SIGTERM, and expects the server to end with exit status 0."""
+    status = server.stop()
+    expect(status == 0, expected="it to end with exit status 0", look=look,
+           happened=lambda: f"after {PATIENCE:g} seconds it still ran" if status is None else
+           f"it {_how_it_ended(status)}{_quote(server.stderr())}")
+
+
 # ---- what /proc says -----------------------------------------------------------------------------
 
 def state(pid):
@@ -277,6 +317,64 @@ def cpu_seconds(pid):
     """The CPU time that a process has used, user and system, in seconds; 0 when there is none."""
     stat = _stat(pid)
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
+
+
+def kill(*pids):
+    """Kills processes, and waits until they are dead: zombies, or gone. All that they had open is closed then."""
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(state(pid) in (None, "Z", "X") for pid in pids))
+
+
+def rests(pid, patience=None):
+    """True as soon as a process is seen to wait, a few times in a row; then it has dealt with all that was there for
+    it to do. False when patience ends before: a process that spins is never seen to wait, busy as the machine is."""
+    def waits():
+        for _ in range(3):
+            if state(pid) != "S":
+                return False
+            time.sleep(0.005)
+        return True
+    ended = False
+
+    def waits_or_ended():
+        nonlocal ended
+        ended = state(pid) in (None, "Z", "X")
+        return ended or waits()
+    return wait_until(waits_or_ended, patience) and not ended
+
+
+def settle(server):
+    """Waits until every process of a server waits; after the start of a pool: until all its workers are idle."""
+    return all(rests(pid) for pid in [*server.living_children(), server.pid])
+
+
+def server_end(server, connection):
+    """The server's end of a connection, as the kernel knows it: 0 while it waits in the backlog, then the number in
+    "socket:[NUMBER]" of descriptors(). None when it is not established: not yet, or closed."""
+    for local, remote, tcp_state, _, inode in tcp_sockets():
+        if (local, remote, tcp_state) == (server.port, connection.getsockname()[1], 1):
+            return inode
+    return None
+
+
+def holders(server, connection):
+    """The processes of the server that have their end of the connection open: the master, children, or nobody."""
+    end = server_end(server, connection)
+    return [pid for pid in [server.pid, *server.living_children()] if f"socket:[{end}]" in descriptors(pid).values()]
+
+
+def backlog(server):
+    """How many connections are established that the server has not accepted yet."""
+    return sum(waiting for local, _, tcp_state, waiting, _ in tcp_sockets() if (local, tcp_state) == (server.port, 10))
+
+
+def tcp_sockets():
+    """/proc/net/tcp: for each socket its two ports, state, bytes (of a listener: connections) that wait, inode."""
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        for fields in map(str.split, list(file)[1:]):
+            local, remote = (int(address.rpartition(":")[2], 16) for address in fields[1:3])
+            yield local, remote, int(fields[3], 16), int(fields[4].partition(":")[2], 16), int(fields[9])
 
 
 def _stat(pid):
@@ -541,3 +639,82 @@ def answer(connection, data, look=""):
 def quoted(data):
     """Some bytes, to be shown to the learner: "ab\\x00cd"."""
     return _show(data[:16]).replace("\\x0a", "\\n") + (" and so on" if len(data) > 16 else "")
+
+
+# ---- programs that the test talks to while they run ----------------------------------------------
+
+class Attached:
+    """A program that runs while the test deals with it, as a context manager: `with Attached("give", ...) as program`.
+
+    `stdin` is a socket or file for its descriptor 0; those in `keep` it inherits under their own numbers; `files` is
+    its limit of descriptors. When the block is left, all that lives in its session is killed.
+    """
+
+    def __init__(self, program, *args, stdin=subprocess.DEVNULL, keep=(), files=None, cwd=None, env=None):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        self._name, self._args, self._env = program, args, env
+        self._more = {"stdin": stdin, "pass_fds": [file.fileno() for file in keep], "cwd": cwd,
+                      "preexec_fn": limit if files else None}
+
+    def __enter__(self):
+        self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+        self._process = _start(self._name, self._args, self._env, stdout=self._out, stderr=self._err, **self._more)
+        self.pid = self._process.pid
+        _running.append(self)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        _running.remove(self)
+        _end_session(self._process)
+        if kind is None:
+            self.expect_sound()
+        self._out.close()
+        self._err.close()
+
+    def out(self):
+        """What it has said on stdout so far, as text."""
+        return _content(self._out).decode(errors="replace")
+
+    def err(self):
+        """What it has said on stderr so far, as text."""
+        return _content(self._err).decode(errors="replace")
+
+    def status(self):
+        """Its exit status (negative: the signal that ended it), None while it runs."""
+        return self._process.poll()
+
+    def wait(self, patience=None):
+        """Waits until it has ended; gives its status, None when it has not."""
+        wait_until(lambda: self.status() is not None, patience)
+        return self.status()
+
+    def how_it_ended(self):
+        """In words, with what it said."""
+        if self.status() is None:
+            return "still runs"
+        said = self.out() + self.err()
+        if "Traceback (most" in said:  # Python's last line has the reason
+            said = said.strip().splitlines()[-1]
+        return _how_it_ended(self.status()) + _quote(said)
+
+    def expect_sound(self):
+        """Ends the test when the program has crashed, or a sanitizer found something."""
+        _expect_sound(self._name, self.status(), _content(self._err))
+
+
+def children_of(pid):
+    """The living children of a process, in ascending order."""
+    return sorted(child for child in _all_processes()
+                  if _stat(child)[1:2] == [str(pid)] and state(child) not in (None, "Z", "X"))
+
+
+def session_of(pid):
+    """The living processes of the session that `pid` leads or led, in ascending order."""
+    return sorted(member for member in _all_processes()
+                  if _stat(member)[3:4] == [str(pid)] and state(member) not in (None, "Z", "X"))
+
+
+def program_path(program):
+    """Where a program was built, as an absolute path."""
+    return str(_programs / program)

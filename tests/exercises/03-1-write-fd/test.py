@@ -13,7 +13,7 @@ def pattern(count):
 
 def give(channel, count, fd, **more):
     """Starts the program, which sends `count` bytes and the descriptor `fd` (-1: none) over the channel."""
-    return Running("give", channel.fileno(), count, fd, keep=(channel, FILE), **more)
+    return Attached("give", channel.fileno(), count, fd, keep=(channel, FILE), **more)
 
 
 def receive(channel):

@@ -9,7 +9,7 @@ CONTROL = "the example in cmsg(3), and SCM_RIGHTS in unix(7)"
 
 def take(channel, count, *room, **more):
     """Starts the program, which receives up to `count` bytes and a descriptor from the channel."""
-    return Running("take", channel.fileno(), count, *room, keep=[channel], **more)
+    return Attached("take", channel.fileno(), count, *room, keep=[channel], **more)
 
 
 class Result:

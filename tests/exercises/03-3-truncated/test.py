@@ -13,7 +13,7 @@ for name, content in contents.items():
 
 def twins(*names, files=64):
     """Runs the program with a limit of descriptors; gives it when it has ended."""
-    with Running("twins", *names, files=files, cwd=folder.name) as program:
+    with Attached("twins", *names, files=files, cwd=folder.name) as program:
         expect(program.wait() is not None, "twins to come to its end", lambda: f"it {program.how_it_ended()}")
         return program.status(), program.out(), program.err(), program.how_it_ended()
 

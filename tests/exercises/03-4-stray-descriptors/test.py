@@ -48,7 +48,7 @@ def expect_no_more(before, look):
 
 
 step("start `filter SOCKET cat`, and pass it a file")
-with Running("filter", PATH, "cat") as server:
+with Attached("filter", PATH, "cat") as server:
     expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None) and
            server.status() is None, "the server to say \"listening on SOCKET\"", lambda: f"it {server.how_it_ended()}")
     before = descriptors(server.pid)

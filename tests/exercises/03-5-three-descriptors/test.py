@@ -96,7 +96,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, open(INPU
     listener.bind(PATH)
     listener.listen()
     listener.settimeout(PATIENCE)
-    with Running("run", PATH, "the command", stdin=file) as client:
+    with Attached("run", PATH, "the command", stdin=file) as client:
         wait_until(lambda: select.select([listener], [], [], 0)[0] or client.status() is not None)
         channel, _ = listener.accept()
         channel.settimeout(PATIENCE)
@@ -122,7 +122,7 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, open(INPU
 os.unlink(PATH)
 
 step("start `runner SOCKET`, and send it a command and three descriptors")
-with Running("runner", PATH) as runner:
+with Attached("runner", PATH) as runner:
     expect(wait_until(lambda: "listening on" in runner.out() or runner.status() is not None) and
            runner.status() is None, "the runner to say \"listening on SOCKET\"", lambda: f"it {runner.how_it_ended()}")
     before = descriptors(runner.pid)
@@ -130,7 +130,7 @@ with Running("runner", PATH) as runner:
     expect_closed(before, "receive_request: what is open that is not among the three?")
 
     step("have `run` and `runner` do it together: tr a-z A-Z")
-    with open(INPUT, "rb") as file, Running("run", PATH, "tr a-z A-Z; exit 5", stdin=file) as client:
+    with open(INPUT, "rb") as file, Attached("run", PATH, "tr a-z A-Z; exit 5", stdin=file) as client:
         expect(client.wait() == 5 and client.out() == "FROM THE INPUT\n", "\"FROM THE INPUT\", and exit status 5",
                lambda: f"it {client.how_it_ended()}")
 

@@ -32,7 +32,7 @@ for what, path, error in (("a file that is not there", os.path.join(folder.name,
                           ("a folder", folder.name, errno.EACCES),
                           ("an executable file that is no program", script, errno.ENOEXEC)):
     step(f"start the server with {WORKERS} workers, and {what} as worker program")
-    with Running("server", "-p", "0", "-w", path, WORKERS) as server:
+    with Attached("server", "-p", "0", "-w", path, WORKERS) as server:
         wait_until(lambda: server.status() is not None or len(session_of(server.pid)) > 1 + WORKERS)
         expect(server.status() is not None, "the server to end", how_it_is, LOOK)
         expect(server.status() == 1, "exit status 1", how_it_is, LOOK)

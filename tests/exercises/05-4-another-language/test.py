@@ -7,7 +7,7 @@ RECEIVE = "worker.py, where a message is received: recvmsg and its control messa
 REPORT = "the protocol in pool.h: when does a worker report, and what?"
 
 
-class Worker(Running):
+class Worker(Attached):
     """The worker, and .channel, the server's end."""
 
     def __init__(self):
