@@ -87,6 +87,7 @@ soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-pyt
 support      := $(BUILD)/tests/support.o $(cputime)
 script_tests := $(wildcard tests/common/report/*.py)
 
+$(BUILD)/tests/common/schedule: $(BUILD)/common/load/schedule.o
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
 $(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)
 $(BUILD)/tests/chapters/05-exec-workers/worker: $(fdpass)
