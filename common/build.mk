@@ -38,6 +38,7 @@ library := $(BUILD)/common/common.a
 fdpass  := $(BUILD)/chapters/03-descriptor-passing/fdpass.o
 pool    := $(BUILD)/chapters/04-prefork-select/pool.o $(fdpass)
 cputime := $(BUILD)/common/load/cputime.o
+load    := $(addprefix $(BUILD)/common/load/, options.o report.o loop.o schedule.o) $(cputime)
 
 $(BUILD)/chapters/03-descriptor-passing/handoff: $(fdpass)
 $(BUILD)/chapters/03-descriptor-passing/passcost: $(fdpass)
@@ -45,7 +46,7 @@ $(BUILD)/chapters/04-prefork-select/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/worker: $(pool)
 $(BUILD)/common/lab/naive: $(fdpass)
-$(BUILD)/common/load/load: $(cputime)
+$(BUILD)/common/load/load: $(load)
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
 $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o load/samples.o)
@@ -88,6 +89,7 @@ support      := $(BUILD)/tests/support.o $(cputime)
 script_tests := $(wildcard tests/common/report/*.py)
 
 $(BUILD)/tests/common/schedule: $(BUILD)/common/load/schedule.o
+$(BUILD)/tests/common/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
 $(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)
 $(BUILD)/tests/chapters/05-exec-workers/worker: $(fdpass)
@@ -97,6 +99,8 @@ $(BUILD)/tests/common/echo: wrap = recv send
 $(BUILD)/tests/common/process: wrap = fork getppid
 $(BUILD)/tests/common/cputime: wrap = opendir reallocarray
 $(BUILD)/tests/common/samples: wrap = reallocarray
+$(BUILD)/tests/common/loop: wrap = clock_gettime epoll_create1 epoll_ctl epoll_wait timerfd_create \
+    timerfd_settime socket setsockopt bind connect send recv shutdown close
 $(BUILD)/tests/chapters/03-descriptor-passing/fdpass: wrap = recvmsg sendmsg close
 $(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 select sendmsg read \
     waitpid calloc

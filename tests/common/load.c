@@ -250,24 +250,23 @@ static void load(const char *first, ...)
 
 static const char header[] =
     "clients\tbytes\tmessages\tconnections\tok\trefused\treset\tcut_short\tcorrupt\ttimed_out\t"
-    "seconds\trate\tp50_us\tp90_us\tp99_us\tp99.9_us\tmax_us\tserver_us\tload_us\n";
+    "seconds\trate\tp50_us\tp90_us\tp99_us\tp99.9_us\tmax_us\tserver_us\tload_us";
+static const char open_loop[] = /* follows then */
+    "\tasked\tdue\tlate_p50_us\tlate_p99_us\tlate_max_us\tat_once\theld\tunstarted";
 
 /* The text of a column. Good until the next call. */
 static const char *column(const char *name)
 {
-    static char line[1024];
-    char names[sizeof(header)];
+    static char names[1024], texts[1024];
+    char *behind_names = names, *behind_texts = texts, *result = NULL;
+    const char *further = output.out + strlen(header);
 
-    if (strncmp(output.out, header, strlen(header)) != 0)
+    if (strncmp(output.out, header, strlen(header)) != 0 ||
+        (*further != '\n' && strncmp(further, open_loop, strlen(open_loop)) != 0))
         fail_msg("not the table's header: %s%s", output.out, output.err);
-    memcpy(names, header, sizeof(header));
-    names[strlen(header) - 1] = '\0';
-    snprintf(line, sizeof(line), "%s", output.out + strlen(header));
-    assert_true(strlen(line) > 0 && line[strlen(line) - 1] == '\n');
-    line[strlen(line) - 1] = '\0';
-    assert_null(strchr(line, '\n'));
+    assert_int_equal(sscanf(output.out, "%1023[^\n]\n%1023[^\n]", names, texts), 2);
+    assert_string_equal(output.out + strlen(names) + 1 + strlen(texts), "\n"); /* two lines */
 
-    char *behind_names = names, *behind_texts = line, *result = NULL;
     while (behind_names) {
         assert_non_null(behind_texts);
         char *found = strsep(&behind_names, "\t"), *text = strsep(&behind_texts, "\t");
@@ -668,6 +667,191 @@ static void more_clients_than_the_hard_limit_are_an_error(void **state)
     assert_int_equal(seen->connections, 0);
 }
 
+/* ---- open loop ---- */
+
+static void an_open_loop_loses_nothing(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-r", "2000.5", "-n", "50", NULL);
+    expect_outcomes((struct outcomes){.ok = 50});
+    assert_int_equal(seen->connections, 50);
+    assert_string_equal(column("asked"), "2000.5");
+    assert_int_equal(count("held"), 0);
+    assert_int_equal(count("unstarted"), 0);
+    assert_true(count("at_once") >= 1 && count("at_once") <= 50);
+    assert_true(value("rate") <= value("due"));
+    assert_true(value("late_p50_us") >= 0);
+    assert_true(value("late_p50_us") <= value("late_p99_us"));
+    assert_true(value("late_p99_us") <= value("late_max_us"));
+    assert_true(value("late_max_us") <= value("max_us"));
+}
+
+static void even_distances_make_the_rate_exact(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "--rate", "2000", "--fixed", "-n", "50", NULL);
+    expect_outcomes((struct outcomes){.ok = 50});
+    assert_string_equal(column("due"), "2000.0");
+    load("-T", "--rate=400", "-f", "-n", "10", NULL);
+    assert_string_equal(column("due"), "400.0");
+}
+
+static void the_rate_counts_the_time_until_the_deadline(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-r", "100", "-f", "-d", "1", NULL);
+    expect_outcomes((struct outcomes){.ok = 100 - count("unstarted")});
+    assert_string_equal(column("due"), "100.0"); /* whether all of them could start or not */
+}
+
+/* Answers nobody until twenty are waiting. */
+static void serve_when_there_are_twenty(int connection)
+{
+    static int waiting[20];
+
+    waiting[(seen->connections - 1) % 20] = connection;
+    if (seen->connections % 20 == 0)
+        for (int i = 0; i < 20; i++)
+            serve_well(waiting[i]);
+}
+
+static void an_open_loop_does_not_wait_for_answers(void **state)
+{
+    (void)state;
+    start(serve_when_there_are_twenty);
+    load("-T", "-r", "10000", "-n", "40", NULL);
+    expect_outcomes((struct outcomes){.ok = 40});
+    assert_true(count("at_once") >= 20);
+}
+
+static void a_closed_loop_does(void **state)
+{
+    (void)state;
+    start(serve_when_there_are_twenty);
+    load("-T", "-c", "19", "-n", "40", "-t", "1", NULL);
+    assert_true(count("timed_out") >= 19);
+}
+
+/* A million a second are due, and one may be under way. */
+static void an_open_loop_that_meets_its_bound_says_so(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-r", "1000000", "-f", "-n", "200", "-c", "1", NULL);
+    expect_outcomes((struct outcomes){.ok = 200});
+    assert_int_equal(count("at_once"), 1);
+    assert_true(count("held") > 0 && count("held") < 200);
+    load("-r", "1000000", "-f", "-n", "200", "-c", "1", NULL);
+    assert_non_null(strstr(output.out, "\n  not an open loop all the time: 1"));
+    assert_non_null(strstr(output.out, " had to wait until fewer than 1 were open\n"));
+}
+
+static void what_was_due_and_never_started_is_told(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-r", "1000000", "-f", "-n", "100000000", "-d", "1", "-c", "1", NULL);
+    long ok = count("ok");
+    expect_outcomes((struct outcomes){.ok = ok});
+    assert_int_equal(ok + count("unstarted"), 1000000);
+    load("-r", "1000000", "-f", "-n", "100000000", "-d", "1", "-c", "1", NULL);
+    assert_non_null(strstr(output.out, " more were due, and not started in time\n"));
+}
+
+static void the_report_of_an_open_loop_says_the_same_in_words(void **state)
+{
+    char expected[256];
+
+    (void)state;
+    start(do_each_in_turn);
+    load("-r", "0.5", "-n", "1", NULL);
+    snprintf(expected, sizeof(expected),
+             "1 connection to 127.0.0.1 port %s: open loop, 0.5/s, 1 message of 64 bytes each\n"
+             "  1 ok, 0 refused, 0 reset, 0 cut short, 0 corrupt, 0 timed out\n"
+             "  latency in µs: p50 ",
+             port);
+    assert_int_equal(strncmp(output.out, expected, strlen(expected)), 0);
+    assert_non_null(strstr(output.out, " of 0.5 asked for, in "));
+    assert_non_null(
+        strstr(output.out, "; at most 1 at once\n  started behind schedule by, in µs: p50 "));
+    assert_non_null(strstr(output.out, "\n  CPU in µs a connection: load "));
+    assert_non_null(strstr(output.out, "; load was busy for "));
+    assert_null(strstr(output.out, "not an open loop"));
+    assert_null(strstr(output.out, "not started"));
+    assert_string_equal(output.err, "");
+    assert_int_equal(output.status, 0);
+}
+
+static void an_open_loop_without_a_single_connection_says_so(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-T", "-r", "0.001", "-f", "-n", "2", "-d", "1", NULL); /* the second is due in 1000 s */
+    expect_outcomes((struct outcomes){.ok = 1});
+    /* With this seed the first is due after 1 second. */
+    load("-T", "-r", "0.001", "-s", "1", "-d", "1", NULL);
+    expect_outcomes((struct outcomes){.ok = 0});
+    assert_int_equal(seen->connections, 1);
+    assert_int_equal(value("load_us"), 0);
+    load("-r", "0.001", "-s", "1", "-d", "1", NULL);
+    assert_non_null(strstr(output.out, "0 connections to "));
+}
+
+static void an_open_loop_where_nobody_listens_ends_with_the_first(void **state)
+{
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    (void)state;
+    int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(bound, (struct sockaddr *)&any, sizeof(any)), 0);
+    learn_port(bound);
+    load("-T", "-r", "10", "-n", "1000", NULL);
+    close(bound);
+    assert_non_null(strstr(output.err, "load: nobody listens on 127.0.0.1 port "));
+    output.err[0] = '\0';
+    expect_outcomes((struct outcomes){.refused = 1});
+}
+
+static void each_kind_is_counted_in_an_open_loop_too(void **state)
+{
+    (void)state;
+    start(do_each_in_turn);
+    load("-T", "-r", "10000", "-n", "6", "-t", "5", NULL);
+    expect_outcomes(
+        (struct outcomes){.ok = 2, .reset = 1, .cut_short = 1, .corrupt = 1, .timed_out = 1});
+}
+
+static void long_messages_pass_in_an_open_loop_too(void **state)
+{
+    (void)state;
+    start(serve_and_count);
+    load("-T", "-r", "1000", "-n", "5", "-b", "3000000", "-m", "2", NULL);
+    expect_outcomes((struct outcomes){.ok = 5});
+    assert_int_equal(seen->bytes, 5 * 6000000);
+}
+
+static void the_default_bound_of_an_open_loop_gives_way_to_the_hard_limit(void **state)
+{
+    char command[2048];
+
+    (void)state;
+    start(serve_well);
+    snprintf(command, sizeof(command), "ulimit -n 100; exec %s -T -r 10000 -p %s -t 60 -n 300",
+             built("common/load/load"), port);
+    output = run("/bin/sh", "-c", command, NULL);
+    expect_outcomes((struct outcomes){.ok = 300});
+    assert_int_equal(count("clients"), 100 - 16 - 64);
+    output_free(&output);
+    strcat(command, " -c 200");
+    output = run("/bin/sh", "-c", command, NULL);
+    assert_int_equal(output.status, 1);
+    assert_string_equal(
+        output.err, "load: 200 connections at once: this process may open only 100 descriptors\n");
+}
+
 /* ---- arguments ---- */
 
 static void help_is_printed_on_stdout(void **state)
@@ -676,10 +860,12 @@ static void help_is_printed_on_stdout(void **state)
     output = run(built("common/load/load"), "-h", NULL);
     assert_int_equal(output.status, 0);
     assert_int_equal(strncmp(output.out, "usage: load ", 12), 0);
-    for (const char *option = "apcndbmtsPlTh"; *option; option++) {
-        char line[] = {'\n', ' ', ' ', '-', *option, ' ', '\0'};
+    for (const char *option = "aprfcndbmtsPlLTh"; *option; option++) {
+        char line[] = {'\n', ' ', ' ', '-', *option, '\0'};
         assert_non_null(strstr(output.out, line));
     }
+    assert_non_null(strstr(output.out, "\n  -r, --rate RATE "));
+    assert_non_null(strstr(output.out, "\n  -f, --fixed "));
     assert_string_equal(output.err, "");
 }
 
@@ -708,6 +894,22 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
         {"-s", "9223372036854775808", "-s 9223372036854775808: not a number"},
         {"-P", "0", "-P 0: not a number from 1 to"},
         {"-P", "2147483648", "-P 2147483648: not a number"},
+        {"-r", "0", "-r 0: not a rate from 0.001 to 1000000 connections a second"},
+        {"-r", "0.0009", "-r 0.0009: not a rate"},
+        {"-r", "1000000.5", "-r 1000000.5: not a rate"},
+        {"-r", "-5", "-r -5: not a rate"},
+        {"-r", "", "-r : not a rate"},
+        {"-r", ".", "-r .: not a rate"},
+        {"-r", "1.2.3", "-r 1.2.3: not a rate"},
+        {"-r", "1e3", "-r 1e3: not a rate"},
+        {"-r", "0x10", "-r 0x10: not a rate"},
+        {"-r", "inf", "-r inf: not a rate"},
+        {"-r", "nan", "-r nan: not a rate"},
+        {"-r", " 5", "-r  5: not a rate"},
+        {"--rate", "fast", "-r fast: not a rate"},
+        {"--rate", NULL, "requires an argument"},
+        {"--fixed", NULL, "-f: only with -r, which it spaces evenly"},
+        {"--slow", NULL, "unrecognized option"},
         {"-a", NULL, "requires an argument"},
         {"-l", NULL, "requires an argument"},
         {"-x", NULL, "invalid option"},
@@ -823,6 +1025,19 @@ int main(void)
         TEST(an_ipv6_server_can_be_measured),
         TEST(more_clients_than_the_soft_limit_are_possible),
         TEST(more_clients_than_the_hard_limit_are_an_error),
+        TEST(an_open_loop_loses_nothing),
+        TEST(even_distances_make_the_rate_exact),
+        TEST(the_rate_counts_the_time_until_the_deadline),
+        TEST(an_open_loop_does_not_wait_for_answers),
+        TEST(a_closed_loop_does),
+        TEST(an_open_loop_that_meets_its_bound_says_so),
+        TEST(what_was_due_and_never_started_is_told),
+        TEST(the_report_of_an_open_loop_says_the_same_in_words),
+        TEST(an_open_loop_without_a_single_connection_says_so),
+        TEST(an_open_loop_where_nobody_listens_ends_with_the_first),
+        TEST(each_kind_is_counted_in_an_open_loop_too),
+        TEST(long_messages_pass_in_an_open_loop_too),
+        TEST(the_default_bound_of_an_open_loop_gives_way_to_the_hard_limit),
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
         TEST(a_full_disk_is_an_error),

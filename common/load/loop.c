@@ -1,0 +1,513 @@
+/*
+ * One process with epoll(7), so that it takes little of the machine from the server that it
+ * measures.
+ *
+ * A connection that is over leaves its socket behind for the next: shut down, and when the server
+ * has closed its end too, connected again. On the wire that looks like a new socket, down to the
+ * TIME_WAIT, but making, watching and freeing one took a fifth of load's time. It goes by
+ * connect(2): a TCP socket that is "connected" to AF_UNSPEC is as it was before.
+ */
+#include "loop.h"
+
+#include "random.h"
+#include "schedule.h"
+#include "stopwatch.h"
+
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+enum {
+    SOURCES = 250,      /* source addresses, each with ports of its own */
+    USES = 1000,        /* connections by one socket: then another address has its turn */
+    VARIETY = 4096,     /* places in the random bytes where a message can begin */
+    LINES = 256 * 1024, /* bytes of lines to choose from */
+    TICK_MS = 100,      /* how often time-outs and the progress bar are looked after */
+    EVENTS = 64,        /* handled until it is looked which connections are due */
+    STARTS = 16,        /* of these, until it is looked for events */
+    BUFFER = 256 * 1024,
+};
+
+struct connection {
+    enum { IDLE, ACTIVE, CLOSING } state;
+    int fd;            /* -1 when there is none to use again */
+    int uses;          /* of this socket */
+    bool watches_room; /* epoll also tells when more can be sent */
+    const char *message;
+    long sent, received; /* of this message */
+    long messages_left;
+    int64_t due; /* latency counts from here */
+    int64_t begin;
+    struct connection *next_idle;
+};
+
+static const struct options *options;
+static struct result result;
+static struct connection *connections; /* as many as may be, and how many have been */
+static long used;
+static struct connection *idle;
+static long active, closing;
+static char *random_bytes;
+static size_t varieties, distance; /* of the messages in `random_bytes` */
+static uint64_t random_state;
+static int epoll, timer;
+static long opened;      /* sockets */
+static int64_t deadline; /* no connection starts after it */
+static struct schedule schedule;
+static int64_t timer_at;
+static int64_t freed_at; /* when a place became free, after all had been taken */
+
+/* ---- sockets ---- */
+
+/* Takes a source address in turn. With one alone, the ports of the closed connections, which stay
+ * in TIME_WAIT for a minute, would run out. */
+static void bind_source(int fd)
+{
+    struct sockaddr_in source = {
+        .sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(0x7f000001u | (uint32_t)(1 + opened % SOURCES) << 16),
+    };
+
+    /* The port is chosen at connect, when the destination is known: it need only be free for that.
+     */
+    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) == -1 ||
+        bind(fd, (struct sockaddr *)&source, sizeof(source)) == -1)
+        err(EXIT_LOST, "cannot bind a source address");
+}
+
+/* Edge-triggered: one call for the whole life of the socket. Only a message that did not go out at
+ * once takes a second. */
+static void watch(struct connection *connection, int operation, uint32_t also)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET | also,
+                                .data.ptr = connection};
+
+    if (epoll_ctl(epoll, operation, connection->fd, &event) == -1)
+        err(EXIT_LOST, "epoll_ctl");
+    connection->watches_room = also != 0;
+}
+
+static void open_socket(struct connection *connection)
+{
+    const struct addrinfo *target = options->target;
+
+    connection->fd = socket(target->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection->fd == -1)
+        err(EXIT_LOST, "socket");
+    /* A target in 127.0.0.0/8 can be reached from all of that. */
+    if (target->ai_family == AF_INET &&
+        ntohl(((const struct sockaddr_in *)target->ai_addr)->sin_addr.s_addr) >> 24 == 127)
+        bind_source(connection->fd);
+    watch(connection, EPOLL_CTL_ADD, 0);
+    connection->uses = 0;
+    opened++;
+}
+
+static void close_socket(struct connection *connection)
+{
+    close(connection->fd);
+    connection->fd = -1;
+}
+
+/* Makes a socket whose connection is over as it was before. */
+static bool disconnect(int fd)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+
+    return connect(fd, &nobody, sizeof(nobody)) == 0;
+}
+
+static void put_idle(struct connection *connection)
+{
+    connection->state = IDLE;
+    connection->next_idle = idle;
+    idle = connection;
+}
+
+/* There always is one: beside the active, only spares are closing. */
+static struct connection *take_idle(void)
+{
+    struct connection *connection = idle;
+
+    if (connection) {
+        idle = connection->next_idle;
+    } else {
+        connection = &connections[used++];
+        connection->fd = -1;
+    }
+    return connection;
+}
+
+/* ---- one connection ---- */
+
+static void next_message(struct connection *connection)
+{
+    connection->message = random_bytes + random_next(&random_state) % varieties * distance;
+    connection->sent = connection->received = 0;
+}
+
+static void finish(struct connection *connection, enum outcome outcome)
+{
+    int64_t now = now_ns();
+
+    if (outcome == OK && samples_add(&result.latencies, now - connection->due) == -1)
+        err(EXIT_LOST, "samples");
+    if (outcome == OK && now <= result.due_end)
+        result.ok_before_then++;
+    result.outcomes[outcome]++;
+    result.finished++;
+    if (active-- == options->at_once)
+        freed_at = now;
+
+    if (outcome == OK && closing < options->spares && ++connection->uses < USES &&
+        shutdown(connection->fd, SHUT_WR) == 0) {
+        connection->state = CLOSING;
+        closing++;
+    } else {
+        close_socket(connection);
+        put_idle(connection);
+    }
+}
+
+static void finish_failed(struct connection *connection, const char *call)
+{
+    switch (errno) {
+    case ECONNREFUSED:
+        finish(connection, REFUSED);
+        break;
+    case ECONNRESET:
+    case EPIPE:
+        finish(connection, RESET);
+        break;
+    case ETIMEDOUT:
+        finish(connection, TIMED_OUT);
+        break;
+    default: /* not the server's doing */
+        err(EXIT_LOST, "%s", call);
+    }
+}
+
+/* Sends what the socket takes. Returns false when the connection has failed. */
+static bool send_some(struct connection *connection)
+{
+    while (connection->sent < options->bytes) {
+        ssize_t n = send(connection->fd, connection->message + connection->sent,
+                         (size_t)(options->bytes - connection->sent), MSG_NOSIGNAL);
+        if (n == -1 && errno == EAGAIN) { /* also while the connection is not yet established */
+            if (!connection->watches_room)
+                watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
+            return true;
+        }
+        if (n == -1) {
+            finish_failed(connection, "send");
+            return false;
+        }
+        connection->sent += n;
+    }
+    return true;
+}
+
+/* Receives until there is no more: an end-of-file behind the last bytes raises no edge itself. */
+static void receive_some(struct connection *connection)
+{
+    static char buffer[BUFFER];
+
+    for (;;) {
+        ssize_t n = recv(connection->fd, buffer, sizeof(buffer), 0);
+        if (n == -1 && errno == EAGAIN)
+            return;
+        if (n == -1) {
+            finish_failed(connection, "recv");
+            return;
+        }
+        if (n == 0) {
+            finish(connection, CUT_SHORT);
+            return;
+        }
+        if (n > connection->sent - connection->received || /* more than was sent */
+            memcmp(buffer, connection->message + connection->received, (size_t)n) != 0) {
+            finish(connection, CORRUPT);
+            return;
+        }
+        connection->received += n;
+        if (connection->received == options->bytes) {
+            if (--connection->messages_left == 0) {
+                finish(connection, OK);
+                return;
+            }
+            next_message(connection);
+            if (!send_some(connection))
+                return;
+        }
+    }
+}
+
+/* Starts a connection that is due at this time; 0 for now. */
+static void start(int64_t due)
+{
+    struct connection *connection = take_idle();
+
+    if (connection->fd != -1 && !disconnect(connection->fd))
+        close_socket(connection);
+    if (connection->fd == -1)
+        open_socket(connection);
+    connection->state = ACTIVE;
+    connection->messages_left = options->messages;
+    next_message(connection);
+    result.started++;
+    if (++active > result.most_at_once)
+        result.most_at_once = active;
+
+    connection->begin = now_ns();
+    connection->due = due != 0 ? due : connection->begin;
+    if (due != 0 && samples_add(&result.late, connection->begin - due) == -1)
+        err(EXIT_LOST, "samples");
+    if (connect(connection->fd, options->target->ai_addr, options->target->ai_addrlen) == -1 &&
+        errno != EINPROGRESS)
+        finish_failed(connection, "connect");
+    else
+        send_some(connection); /* on loopback the connection is mostly established by now */
+}
+
+static void handle(struct connection *connection, uint32_t events)
+{
+    if (connection->state == ACTIVE) {
+        if (send_some(connection) && events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            receive_some(connection);
+    } else if (connection->state == CLOSING && events & EPOLLHUP) { /* from both sides */
+        closing--;
+        if (events & EPOLLERR)
+            close_socket(connection);
+        put_idle(connection);
+    }
+}
+
+/* ---- all of them ---- */
+
+static void show_progress(bool last)
+{
+    static int shown = -1;
+    char bar[41];
+
+    if (shown == -1)
+        shown = isatty(STDERR_FILENO);
+    if (!shown)
+        return;
+    if (last) {
+        fputs("\r\033[K", stderr);
+        return;
+    }
+    double by_count = (double)result.finished / (double)options->connections;
+    double by_time = 1 - (double)(deadline - now_ns()) / 1e9 / (double)options->seconds;
+    double part = by_count > by_time ? by_count : by_time;
+    int length = (int)((part < 1 ? part : 1) * (double)(sizeof(bar) - 1));
+    memset(bar, '.', sizeof(bar) - 1);
+    memset(bar, '#', (size_t)length);
+    bar[sizeof(bar) - 1] = '\0';
+    fprintf(stderr, "\r[%s] %ld connections, %ld lost ", bar, result.finished,
+            result.finished - result.outcomes[OK]);
+}
+
+static void end_overdue(int64_t now)
+{
+    for (long i = 0; i < used; i++)
+        if (connections[i].state == ACTIVE &&
+            now - connections[i].begin > options->timeout * 1000000000)
+            finish(&connections[i], TIMED_OUT);
+}
+
+/* True when so many have tried, and all that has happened is that they were refused. */
+static bool nobody_listens(void)
+{
+    long enough = options->rate > 0 ? 1 : options->at_once;
+
+    return result.finished >= enough && result.outcomes[REFUSED] == result.finished;
+}
+
+static bool may_start(int64_t due)
+{
+    return result.started < options->connections && due < deadline && !nobody_listens();
+}
+
+/* A client whose connection has ended begins the next. */
+static void start_clients(int64_t now)
+{
+    while (active < options->at_once && may_start(now))
+        start(0);
+}
+
+/* Starts what is due. Returns true when there is more of it: not so much starts at a time that the
+ * answers to earlier connections would have to wait. */
+static bool start_due(void)
+{
+    for (int i = 0; i < STARTS; i++) {
+        int64_t now = now_ns(), due = schedule_next(&schedule);
+        if (due > now || now >= deadline || !may_start(due) || active == options->at_once)
+            return false;
+        if (due < freed_at)
+            result.held++;
+        start(due);
+        schedule_advance(&schedule);
+        if (result.started == options->connections && schedule_next(&schedule) < deadline)
+            result.due_end = schedule_next(&schedule);
+    }
+    return true;
+}
+
+/* Wakes epoll_wait when the next connection is due. A timer, since epoll_wait itself counts in
+ * milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack. */
+static void set_timer(void)
+{
+    int64_t due = schedule_next(&schedule);
+    const struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
+
+    if (due == timer_at || active == options->at_once || !may_start(due))
+        return;
+    if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL) == -1)
+        err(EXIT_LOST, "timerfd_settime");
+    timer_at = due;
+}
+
+static void wait_and_handle(int timeout)
+{
+    struct epoll_event events[EVENTS];
+    int count = epoll_wait(epoll, events, EVENTS, timeout);
+
+    if (count == -1 && errno != EINTR)
+        err(EXIT_LOST, "epoll_wait");
+    for (int i = 0; i < count; i++)
+        if (events[i].data.ptr) /* not the timer */
+            handle(events[i].data.ptr, events[i].events);
+}
+
+static void make_all(void)
+{
+    int64_t next_tick = result.begin;
+
+    for (;;) {
+        bool more_due = false;
+        int64_t now = now_ns(), next = now;
+        if (now >= next_tick) {
+            end_overdue(now);
+            show_progress(false);
+            next_tick = now + TICK_MS * 1000000;
+        }
+        if (options->rate > 0) {
+            more_due = start_due();
+            next = schedule_next(&schedule);
+        } else {
+            start_clients(now);
+        }
+        if (active == 0 && (now >= deadline || !may_start(next)))
+            return;
+        if (options->rate > 0 && !more_due)
+            set_timer();
+        wait_and_handle(more_due ? 0 : TICK_MS);
+    }
+}
+
+/* ---- before and after ---- */
+
+static void make_random_bytes(void)
+{
+    size_t length = (size_t)options->bytes;
+
+    /* Messages of any bytes overlap. Lines cannot: they lie one behind the other, fewer if long. */
+    distance = options->lines ? length : 1;
+    varieties = !options->lines ? VARIETY : length < LINES ? LINES / length : 1;
+    size_t size = varieties * distance + length;
+    random_bytes = malloc(size);
+    if (!random_bytes)
+        err(EXIT_LOST, "%ld bytes", options->bytes);
+    for (size_t i = 0; i < size; i++) {
+        uint64_t random = random_next(&random_state) >> 32;
+        random_bytes[i] = (char)(options->lines ? ' ' + random % ('~' - ' ' + 1) : random);
+    }
+    for (size_t i = length - 1; options->lines && i < size; i += length)
+        random_bytes[i] = '\n';
+}
+
+static void open_timer(void)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (timer == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event) == -1)
+        err(EXIT_LOST, "timerfd");
+    timer_at = 0;
+}
+
+static double own_cpu_us(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
+static void count_unstarted(void)
+{
+    while (result.started + result.unstarted < options->connections &&
+           schedule_next(&schedule) < deadline) {
+        result.unstarted++;
+        schedule_advance(&schedule);
+    }
+}
+
+struct result loop_run(const struct options *what)
+{
+    options = what;
+    result = (struct result){0};
+    used = active = closing = opened = 0;
+    idle = NULL;
+    freed_at = INT64_MIN;
+    random_state = options->seed;
+    make_random_bytes();
+    connections = calloc((size_t)(options->at_once + options->spares), sizeof(*connections));
+    if (!connections)
+        err(EXIT_LOST, "%ld connections", options->at_once);
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll == -1)
+        err(EXIT_LOST, "epoll_create1");
+    if (options->rate > 0)
+        open_timer();
+
+    result.begin = now_ns();
+    result.due_end = deadline = result.begin + options->seconds * 1000000000;
+    if (options->rate > 0)
+        schedule_begin(&schedule, options->rate, options->fixed, random_next(&random_state),
+                       result.begin);
+    double cpu_before = own_cpu_us();
+    make_all();
+    result.cpu_us = own_cpu_us() - cpu_before;
+    result.end = now_ns();
+    result.nobody_listens = nobody_listens();
+    if (options->rate > 0 && !result.nobody_listens)
+        count_unstarted();
+
+    show_progress(true);
+    for (long i = 0; i < used; i++)
+        if (connections[i].fd != -1)
+            close(connections[i].fd);
+    if (options->rate > 0)
+        close(timer);
+    close(epoll);
+    free(connections);
+    free(random_bytes);
+    return result;
+}
+
+void result_free(struct result *what)
+{
+    samples_free(&what->latencies);
+    samples_free(&what->late);
+}

@@ -1,0 +1,38 @@
+/* What load is asked for. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+    EXIT_LOST = 1, /* also for what keeps load itself from running */
+    EXIT_USAGE = 2,
+};
+
+struct options {
+    const char *address;
+    long port;
+    struct addrinfo *target; /* both of them; the caller frees it */
+    double rate;             /* connections a second in an open loop; 0 for a closed loop */
+    bool fixed;              /* at even distances */
+    long at_once;            /* clients of the closed loop, bound of the open one */
+    long connections, seconds, bytes, messages, timeout;
+    uint64_t seed;
+    pid_t server; /* whose CPU time to measure; 0 for none */
+    bool table;   /* tab-separated output */
+    bool lines;   /* messages are lines of text */
+    const char *latencies;
+    long spares; /* sockets that may be open beside those of `at_once` */
+};
+
+/*
+ * Reads the command line, and raises the limit of open descriptors to what it asks for. Does not
+ * return after -h (exit 0), after a mistake (what is wrong and the usage on stderr, exit 2), or
+ * when so many descriptors cannot be had (exit 1).
+ */
+struct options options_parse(int argc, char **argv);
+
+#endif
