@@ -33,6 +33,7 @@ enum {
     TICK_MS = 100,      /* how often time-outs and the progress bar are looked after */
     EVENTS = 64,        /* handled until it is looked which connections are due */
     STARTS = 16,        /* of these, until it is looked for events */
+    GRACE_MS = 10,      /* how late it may start what was due before the deadline */
     BUFFER = 256 * 1024,
 };
 
@@ -61,8 +62,10 @@ static uint64_t random_state;
 static int epoll, timer;
 static long opened;      /* sockets */
 static int64_t deadline; /* no connection starts after it */
-static struct schedule schedule;
 static int64_t timer_at;
+static struct schedule schedule; /* of an open loop */
+static int64_t *clients;         /* of a closed loop: when each that is free begins again, a ring */
+static long first_free, free_clients;
 static int64_t freed_at; /* when a place became free, after all had been taken */
 
 /* ---- sockets ---- */
@@ -154,6 +157,12 @@ static void next_message(struct connection *connection)
     connection->sent = connection->received = 0;
 }
 
+/* Who is free first begins first: all wait equally long. */
+static void free_client(int64_t until)
+{
+    clients[(first_free + free_clients++) % options->at_once] = until;
+}
+
 static void finish(struct connection *connection, enum outcome outcome)
 {
     int64_t now = now_ns();
@@ -166,6 +175,8 @@ static void finish(struct connection *connection, enum outcome outcome)
     result.finished++;
     if (active-- == options->at_once)
         freed_at = now;
+    if (options->rate == 0)
+        free_client(now + options->wait);
 
     if (outcome == OK && closing < options->spares && ++connection->uses < USES &&
         shutdown(connection->fd, SHUT_WR) == 0) {
@@ -337,11 +348,29 @@ static bool may_start(int64_t due)
     return result.started < options->connections && due < deadline && !nobody_listens();
 }
 
-/* A client whose connection has ended begins the next. */
-static void start_clients(int64_t now)
+/* When the next connection is due, by the schedule or since a client is free. */
+static int64_t next_due(void)
 {
-    while (active < options->at_once && may_start(now))
-        start(0);
+    if (options->rate > 0)
+        return schedule_next(&schedule);
+    return free_clients > 0 ? clients[first_free] : INT64_MAX;
+}
+
+static void start_by_schedule(int64_t due)
+{
+    if (due < freed_at)
+        result.held++;
+    start(due);
+    schedule_advance(&schedule);
+    if (result.started == options->connections && schedule_next(&schedule) < deadline)
+        result.due_end = schedule_next(&schedule);
+}
+
+static void start_by_client(void)
+{
+    first_free = (first_free + 1) % options->at_once;
+    free_clients--;
+    start(0);
 }
 
 /* Starts what is due. Returns true when there is more of it: not so much starts at a time that the
@@ -349,15 +378,14 @@ static void start_clients(int64_t now)
 static bool start_due(void)
 {
     for (int i = 0; i < STARTS; i++) {
-        int64_t now = now_ns(), due = schedule_next(&schedule);
-        if (due > now || now >= deadline || !may_start(due) || active == options->at_once)
+        int64_t now = now_ns(), due = next_due();
+        if (due > now || now >= deadline + GRACE_MS * 1000000 || !may_start(due) ||
+            active == options->at_once)
             return false;
-        if (due < freed_at)
-            result.held++;
-        start(due);
-        schedule_advance(&schedule);
-        if (result.started == options->connections && schedule_next(&schedule) < deadline)
-            result.due_end = schedule_next(&schedule);
+        if (options->rate > 0)
+            start_by_schedule(due);
+        else
+            start_by_client();
     }
     return true;
 }
@@ -366,7 +394,7 @@ static bool start_due(void)
  * milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack. */
 static void set_timer(void)
 {
-    int64_t due = schedule_next(&schedule);
+    int64_t due = next_due();
     const struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
 
     if (due == timer_at || active == options->at_once || !may_start(due))
@@ -393,22 +421,16 @@ static void make_all(void)
     int64_t next_tick = result.begin;
 
     for (;;) {
-        bool more_due = false;
-        int64_t now = now_ns(), next = now;
+        int64_t now = now_ns();
         if (now >= next_tick) {
             end_overdue(now);
             show_progress(false);
             next_tick = now + TICK_MS * 1000000;
         }
-        if (options->rate > 0) {
-            more_due = start_due();
-            next = schedule_next(&schedule);
-        } else {
-            start_clients(now);
-        }
-        if (active == 0 && (now >= deadline || !may_start(next)))
+        bool more_due = start_due();
+        if (active == 0 && (now_ns() >= deadline || !may_start(next_due())))
             return;
-        if (options->rate > 0 && !more_due)
+        if (!more_due)
             set_timer();
         wait_and_handle(more_due ? 0 : TICK_MS);
     }
@@ -445,6 +467,16 @@ static void open_timer(void)
     timer_at = 0;
 }
 
+/* The first connections of clients that wait are spread, as the later ones are. */
+static void open_clients(void)
+{
+    clients = calloc((size_t)options->at_once, sizeof(*clients));
+    if (!clients)
+        err(EXIT_LOST, "%ld clients", options->at_once);
+    for (long i = 0; i < options->at_once; i++)
+        free_client(result.begin + options->wait / options->at_once * i);
+}
+
 static double own_cpu_us(void)
 {
     struct rusage usage;
@@ -467,8 +499,9 @@ struct result loop_run(const struct options *what)
 {
     options = what;
     result = (struct result){0};
-    used = active = closing = opened = 0;
+    used = active = closing = opened = first_free = free_clients = 0;
     idle = NULL;
+    clients = NULL;
     freed_at = INT64_MIN;
     random_state = options->seed;
     make_random_bytes();
@@ -478,14 +511,15 @@ struct result loop_run(const struct options *what)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll == -1)
         err(EXIT_LOST, "epoll_create1");
-    if (options->rate > 0)
-        open_timer();
+    open_timer();
 
     result.begin = now_ns();
     result.due_end = deadline = result.begin + options->seconds * 1000000000;
     if (options->rate > 0)
         schedule_begin(&schedule, options->rate, options->fixed, random_next(&random_state),
                        result.begin);
+    else
+        open_clients();
     double cpu_before = own_cpu_us();
     make_all();
     result.cpu_us = own_cpu_us() - cpu_before;
@@ -498,9 +532,9 @@ struct result loop_run(const struct options *what)
     for (long i = 0; i < used; i++)
         if (connections[i].fd != -1)
             close(connections[i].fd);
-    if (options->rate > 0)
-        close(timer);
+    close(timer);
     close(epoll);
+    free(clients);
     free(connections);
     free(random_bytes);
     return result;

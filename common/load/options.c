@@ -14,41 +14,42 @@
 #include <sys/socket.h>
 
 enum {
-    CLIENTS = 8,        /* by default, of a closed loop */
-    BOUND = 10000,      /* by default, of an open loop */
-    SPARES = 64,        /* sockets */
-    OTHER_FILES = 16,   /* descriptors that are no connections */
-    RATE_MAX = 1000000, /* a second */
+    CLIENTS = 8,      /* by default, of a closed loop */
+    BOUND = 10000,    /* by default, of an open loop */
+    SPARES = 64,      /* sockets */
+    OTHER_FILES = 16, /* descriptors that are no connections */
 };
 
 static _Noreturn void usage(FILE *out, int status)
 {
-    fprintf(out,
-            "usage: %s [-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-n CONNECTIONS]\n"
-            "            [-d SECONDS] [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID]\n"
-            "            [-l FILE] [-LT]\n"
-            "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
-            "  -p PORT         its port (8083)\n"
-            "  -r, --rate RATE open loop: start RATE connections a second, whether earlier ones\n"
-            "                  have ended or not; without it, closed loop\n"
-            "  -f, --fixed     start them at even distances (at random ones: Poisson)\n"
-            "  -c COUNT        closed loop: clients, each with one connection at a time (8);\n"
-            "                  open loop: at most so many connections at once (10000)\n"
-            "  -n CONNECTIONS  stop after so many connections (10000)\n"
-            "  -d SECONDS      start no connection after so many seconds (30)\n"
-            "  -b BYTES        length of a message (64)\n"
-            "  -m MESSAGES     messages a connection, one after the other (1)\n"
-            "  -t SECONDS      give a connection up after so many seconds (10)\n"
-            "  -s SEED         seed of the random bytes and distances (taken from the system)\n"
-            "  -P PID          measure the CPU time of this process and its descendants\n"
-            "  -l FILE         write all latencies to FILE, sorted, in µs\n"
-            "  -L              messages are lines: printable bytes that a newline ends\n"
-            "  -T              print tab-separated values\n"
-            "  -h, --help      print this\n"
-            "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
-            "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"
-            "a mistake in its arguments.\n",
-            program_invocation_short_name);
+    fprintf(
+        out,
+        "usage: %s [-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-w MS] [-n CONNECTIONS]\n"
+        "            [-d SECONDS] [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID]\n"
+        "            [-l FILE] [-LT]\n"
+        "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
+        "  -p PORT         its port (8083)\n"
+        "  -r, --rate RATE open loop: start RATE connections a second, whether earlier ones\n"
+        "                  have ended or not; without it, closed loop\n"
+        "  -f, --fixed     start them at even distances (at random ones: Poisson)\n"
+        "  -c COUNT        closed loop: clients, each with one connection at a time (8);\n"
+        "                  open loop: at most so many connections at once (10000)\n"
+        "  -w MS           closed loop: each client waits so long before its next connection (0)\n"
+        "  -n CONNECTIONS  stop after so many connections (10000)\n"
+        "  -d SECONDS      start no connection after so many seconds (30)\n"
+        "  -b BYTES        length of a message (64)\n"
+        "  -m MESSAGES     messages a connection, one after the other (1)\n"
+        "  -t SECONDS      give a connection up after so many seconds (10)\n"
+        "  -s SEED         seed of the random bytes and distances (taken from the system)\n"
+        "  -P PID          measure the CPU time of this process and its descendants\n"
+        "  -l FILE         write all latencies to FILE, sorted, in µs\n"
+        "  -L              messages are lines: printable bytes that a newline ends\n"
+        "  -T              print tab-separated values\n"
+        "  -h, --help      print this\n"
+        "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
+        "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"
+        "a mistake in its arguments.\n",
+        program_invocation_short_name);
     exit(status);
 }
 
@@ -62,7 +63,7 @@ static long number(int option, long low, long high)
     usage(stderr, EXIT_USAGE);
 }
 
-static double rate(void)
+static double decimal(int option, double low, long high, const char *what)
 {
     char *end = optarg;
     double value = 0;
@@ -70,9 +71,9 @@ static double rate(void)
     /* Digits and a point: strtod would also take "inf", "0x10" and " 5". */
     if (strspn(optarg, "0123456789.") == strlen(optarg))
         value = strtod(optarg, &end);
-    if (end != optarg && *end == '\0' && value >= 0.001 && value <= RATE_MAX)
+    if (end != optarg && *end == '\0' && value >= low && value <= (double)high)
         return value;
-    warnx("-r %s: not a rate from 0.001 to %d connections a second", optarg, RATE_MAX);
+    warnx("-%c %s: not a number of %s from %g to %ld", option, optarg, what, low, high);
     usage(stderr, EXIT_USAGE);
 }
 
@@ -136,8 +137,8 @@ struct options options_parse(int argc, char **argv)
     if (getrandom(&options.seed, sizeof(options.seed), 0) == -1)
         err(EXIT_LOST, "getrandom");
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin */
-    while ((option = getopt_long(argc, argv, "a:p:r:fc:n:d:b:m:t:s:P:l:LTh", long_options, NULL)) !=
-           -1) {
+    while ((option = getopt_long(argc, argv, "a:p:r:fc:w:n:d:b:m:t:s:P:l:LTh", long_options,
+                                 NULL)) != -1) {
         switch (option) {
         case 'a':
             options.address = optarg;
@@ -146,13 +147,16 @@ struct options options_parse(int argc, char **argv)
             options.port = number(option, 1, 65535);
             break;
         case 'r':
-            options.rate = rate();
+            options.rate = decimal(option, 0.001, 1000000, "connections a second");
             break;
         case 'f':
             options.fixed = true;
             break;
         case 'c':
             options.at_once = number(option, 1, 100000);
+            break;
+        case 'w':
+            options.wait = (int64_t)(decimal(option, 0, 60000, "milliseconds") * 1e6);
             break;
         case 'n':
             options.connections = number(option, 1, 100000000);
@@ -196,6 +200,10 @@ struct options options_parse(int argc, char **argv)
     }
     if (options.fixed && options.rate == 0) {
         warnx("-f: only with -r, which it spaces evenly");
+        usage(stderr, EXIT_USAGE);
+    }
+    if (options.wait > 0 && options.rate > 0) {
+        warnx("-w: not with -r, which says itself when connections start");
         usage(stderr, EXIT_USAGE);
     }
 

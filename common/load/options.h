@@ -18,6 +18,7 @@ struct options {
     struct addrinfo *target; /* both of them; the caller frees it */
     double rate;             /* connections a second in an open loop; 0 for a closed loop */
     bool fixed;              /* at even distances */
+    int64_t wait;            /* of a client between two connections, in nanoseconds */
     long at_once;            /* clients of the closed loop, bound of the open one */
     long connections, seconds, bytes, messages, timeout;
     uint64_t seed;

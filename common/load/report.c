@@ -78,6 +78,8 @@ static void print_head(const struct options *options, const struct result *resul
         printf("open loop, %.10g/s%s", options->rate, options->fixed ? " evenly" : "");
     else
         printf("%ld client%s", options->at_once, options->at_once == 1 ? "" : "s");
+    if (options->wait > 0)
+        printf(" waiting %.10g ms in between", (double)options->wait / 1e6);
     printf(", %ld message%s of %ld byte%s each\n", options->messages,
            options->messages == 1 ? "" : "s", options->bytes, options->bytes == 1 ? "" : "s");
 }

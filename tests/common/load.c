@@ -449,6 +449,19 @@ static void the_report_says_the_same_in_words(void **state)
     assert_int_equal(output.status, 1);
 }
 
+static void clients_may_wait_between_connections(void **state)
+{
+    (void)state;
+    start(serve_well);
+    load("-c", "2", "-w", "2.5", "-n", "10", NULL);
+    assert_non_null(strstr(output.out, ": 2 clients waiting 2.5 ms in between, 1 message of "));
+    assert_int_equal(output.status, 0);
+    assert_int_equal(seen->connections, 10);
+    load("-T", "-c", "2", "-w", "50", "-n", "10", NULL);
+    expect_outcomes((struct outcomes){.ok = 10});
+    assert_true(value("seconds") >= 4 * 0.05); /* four pauses of each client */
+}
+
 static void percentiles_rise(void **state)
 {
     (void)state;
@@ -860,7 +873,7 @@ static void help_is_printed_on_stdout(void **state)
     output = run(built("common/load/load"), "-h", NULL);
     assert_int_equal(output.status, 0);
     assert_int_equal(strncmp(output.out, "usage: load ", 12), 0);
-    for (const char *option = "aprfcndbmtsPlLTh"; *option; option++) {
+    for (const char *option = "aprfcwndbmtsPlLTh"; *option; option++) {
         char line[] = {'\n', ' ', ' ', '-', *option, '\0'};
         assert_non_null(strstr(output.out, line));
     }
@@ -894,21 +907,24 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
         {"-s", "9223372036854775808", "-s 9223372036854775808: not a number"},
         {"-P", "0", "-P 0: not a number from 1 to"},
         {"-P", "2147483648", "-P 2147483648: not a number"},
-        {"-r", "0", "-r 0: not a rate from 0.001 to 1000000 connections a second"},
-        {"-r", "0.0009", "-r 0.0009: not a rate"},
-        {"-r", "1000000.5", "-r 1000000.5: not a rate"},
-        {"-r", "-5", "-r -5: not a rate"},
-        {"-r", "", "-r : not a rate"},
-        {"-r", ".", "-r .: not a rate"},
-        {"-r", "1.2.3", "-r 1.2.3: not a rate"},
-        {"-r", "1e3", "-r 1e3: not a rate"},
-        {"-r", "0x10", "-r 0x10: not a rate"},
-        {"-r", "inf", "-r inf: not a rate"},
-        {"-r", "nan", "-r nan: not a rate"},
-        {"-r", " 5", "-r  5: not a rate"},
-        {"--rate", "fast", "-r fast: not a rate"},
+        {"-r", "0", "-r 0: not a number of connections a second from 0.001 to 1000000"},
+        {"-r", "0.0009", "-r 0.0009: not a number of connections"},
+        {"-r", "1000000.5", "-r 1000000.5: not a number of connections"},
+        {"-r", "-5", "-r -5: not a number of connections"},
+        {"-r", "", "-r : not a number of connections"},
+        {"-r", ".", "-r .: not a number of connections"},
+        {"-r", "1.2.3", "-r 1.2.3: not a number of connections"},
+        {"-r", "1e3", "-r 1e3: not a number of connections"},
+        {"-r", "0x10", "-r 0x10: not a number of connections"},
+        {"-r", "inf", "-r inf: not a number of connections"},
+        {"-r", "nan", "-r nan: not a number of connections"},
+        {"-r", " 5", "-r  5: not a number of connections"},
+        {"--rate", "fast", "-r fast: not a number of connections"},
         {"--rate", NULL, "requires an argument"},
         {"--fixed", NULL, "-f: only with -r, which it spaces evenly"},
+        {"-w", "-1", "-w -1: not a number of milliseconds from 0 to 60000"},
+        {"-w", "60000.1", "-w 60000.1: not a number of milliseconds"},
+        {"-w5", "-r5", "-w: not with -r, which says itself when connections start"},
         {"--slow", NULL, "unrecognized option"},
         {"-a", NULL, "requires an argument"},
         {"-l", NULL, "requires an argument"},
@@ -1011,6 +1027,7 @@ int main(void)
         TEST(silence_times_out),
         TEST(each_kind_is_counted_by_itself),
         TEST(the_report_says_the_same_in_words),
+        TEST(clients_may_wait_between_connections),
         TEST(percentiles_rise),
         TEST(the_server_s_cpu_time_is_measured_on_request),
         TEST(a_server_process_that_is_not_there_is_an_error),
