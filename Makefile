@@ -19,7 +19,7 @@ help: ## this list
 build: $(programs) $(ballast) $(trace) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
-    libfuzzer chromium tidy
+    libfuzzer chromium tidy npm codespell strace ss nc pgrep
 
 tests: $(unit_tests) $(server_tests) $(soaks)
 
@@ -81,7 +81,7 @@ pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
 
-check: ## the tests, and all from lint to soak; a line of result for each (under 20 minutes)
+check: ## the tests, and all from lint to soak; a line of result for each (about 20 minutes)
 	@common/setup.sh $(check_tools)
 	@tests/check.sh
 
