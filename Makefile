@@ -39,7 +39,7 @@ fds-%: build-% ## who holds which descriptor in chapter NN, before and after a h
 	@common/setup.sh python3 ss
 	@common/lab/fds.py $*
 
-break-%: build-% $(addprefix $(BUILD)/common/lab/,boundaries leaky naive) ## provoke the failure that chapter NN speaks of
+break-%: build-% $(ballast) $(addprefix $(BUILD)/common/lab/,boundaries leaky naive) ## provoke the failure that chapter NN speaks of
 	@common/setup.sh python3 ss
 	@common/lab/break.py $*
 

@@ -2,6 +2,7 @@
 """break.py NN: provokes the failure that chapter NN speaks of, shows it, and cleans up."""
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,23 @@ def say(text):
 def program(name):
     """Runs a program that is the whole demonstration."""
     subprocess.run([LAB / name], check=True)
+
+
+def break_01():
+    """The same connection, while the memory of the server that forks for it grows."""
+    available = int(re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.M)[1]) // 1024
+    say("one client, one connection after the other; the server has so much memory in use:")
+    first = None
+    for mib in [0, 16, 64, 256, 1024]:
+        if 2 * mib > available:
+            say(f"  {mib:>5} MiB: left out, since only {available} MiB are free")
+            continue
+        library = bench.BUILD / "common/report/ballast.so"
+        environment = os.environ | ({"LD_PRELOAD": str(library), "BALLAST_MIB": str(mib)} if mib else {})
+        with bench.running(bench.server_command("01"), env=environment) as (process, port):
+            row = bench.load(process, port, "-c", 1, "-n", 40)
+        first = first or row["p50_us"]
+        say(f"  {mib:>5} MiB: {row['p50_us'] / 1000:8.2f} ms until the echo is back, {row['p50_us'] / first:6.1f} times as long")
 
 
 def break_04():
@@ -100,7 +118,7 @@ def break_05():
 
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
-    shows = {"02": lambda: program("boundaries"), "03": lambda: program("naive"), "04": break_04, "05": break_05}
+    shows = {"01": break_01, "02": lambda: program("boundaries"), "03": lambda: program("naive"), "04": break_04, "05": break_05}
     if number not in shows:
         sys.exit("usage: break.py " + "|".join(shows))
     shows[number]()
