@@ -162,6 +162,14 @@ with Attached("runner", PATH) as runner:
         expect_closed(before, "receive_request: a request that is refused may have brought descriptors" if count < 3
                       else "receive_request: how many descriptors has the buffer room for, with its padding? Those "
                       "beyond the third are open, too")
+
+    step("send three descriptors in an empty packet, which looks like end-of-file, five times")
+    for _ in range(5):
+        channel = connect()
+        with open(INPUT, "rb") as file:
+            socket.send_fds(channel, [b""], [file.fileno()] * 3)
+        reply(channel)
+    expect_closed(before, "receive_request: 0 bytes may have brought descriptors, too")
     expect_run("receive_request: what has the request before left behind?")
 
     step("send a command that is longer than COMMAND_MAX")
