@@ -35,7 +35,9 @@ class Worker(Attached):
         if not report:
             self.wait()
             fail("the worker to report that it is idle: a byte 0", f"it {self.how_it_ended()}", look)
-        expect(report == b"\0", "the worker to report that it is idle: a byte 0", f"it sent {report}", look)
+        expect(report == b"\0", "the worker to report that it is idle: a byte 0",
+               f"it reported that it cannot start: {os.strerror(report[0])}" if len(report) == 1 else
+               f"it sent {report}", look)
 
     def hand_over(self):
         """Hands the worker a connection; gives the client's end."""
