@@ -76,6 +76,9 @@ timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
 report: ## all tables and plots measured so far, on one page for a browser or a web server
 	@common/setup.sh python3
 	@common/report/report.py
+accuracy: $(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow ## see how well load measures a latency that is known
+	@common/setup.sh python3
+	@common/report/accuracy.py
 
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
@@ -191,3 +194,4 @@ time-%: build-% ## time chapter NN alone
 .PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
 .PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
     exercises grade autograder exercise-tools check-exercises
+.PHONY: help build tests test compare peers accuracy pictures check lint valgrind coverage model fuzz mutants soak clean

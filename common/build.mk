@@ -114,6 +114,11 @@ $(unit_tests) $(suites): %: %.o $(support) $(library)
 $(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
 	@ln -sf $(<F) $@
 
+# A server to measure load by; no test.
+$(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library)
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@
+
 $(BUILD)/tests/%.o: tests/%.c | test-tools
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
