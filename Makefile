@@ -76,6 +76,10 @@ timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
 report: ## all tables and plots measured so far, on one page for a browser or a web server
 	@common/setup.sh python3
 	@common/report/report.py
+omission: build ## stop a worker for 200 ms, and see which kind of load notices: table and plot
+	@common/setup.sh gnuplot python3
+	@common/report/omission.py
+
 accuracy: $(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow ## see how well load measures a latency that is known
 	@common/setup.sh python3
 	@common/report/accuracy.py
@@ -195,3 +199,4 @@ time-%: build-% ## time chapter NN alone
 .PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
     exercises grade autograder exercise-tools check-exercises
 .PHONY: help build tests test compare peers accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare peers omission accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
