@@ -25,6 +25,7 @@ tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
+	@$(call prove,$(unit_tests) $(python_tests) $(server_tests))
 
 chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
@@ -79,6 +80,10 @@ report: ## all tables and plots measured so far, on one page for a browser or a 
 omission: build ## stop a worker for 200 ms, and see which kind of load notices: table and plot
 	@common/setup.sh gnuplot python3
 	@common/report/omission.py
+
+knee: build ## raise the rate until each server falls behind: table and plot (3 minutes)
+	@common/setup.sh gnuplot python3
+	@common/report/knee.py
 
 accuracy: $(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow ## see how well load measures a latency that is known
 	@common/setup.sh python3
@@ -200,3 +205,4 @@ time-%: build-% ## time chapter NN alone
     exercises grade autograder exercise-tools check-exercises
 .PHONY: help build tests test compare peers accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
 .PHONY: help build tests test compare peers omission accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: help build tests test compare peers omission knee accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
