@@ -93,7 +93,7 @@ pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
 	@common/report/pictures.sh
 
-check: ## the tests, and all from lint to soak; a line of result for each (about 20 minutes)
+check: ## the tests, and all from lint to soak; a line of result for each (half an hour)
 	@common/setup.sh $(check_tools)
 	@tests/check.sh
 
