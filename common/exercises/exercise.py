@@ -115,19 +115,19 @@ def hint(number):
 def watch(number):
     exercise = course.find(number)
     before = None
-    while True:
-        now = [(path.name, stamp(path)) for path in course.files_of(exercise.starter)]
-        if now != before:
-            before = now
-            if sys.stdout.isatty():
-                print("\033[2J\033[H", end="")
-            run(number)
-            print(f"\nWatching exercises/{exercise.name}; Ctrl-C ends it.", flush=True)
-        try:
+    try:
+        while True:
+            now = [(path.name, stamp(path)) for path in course.files_of(exercise.starter)]
+            if now != before:
+                before = now
+                if sys.stdout.isatty():
+                    print("\033[2J\033[H", end="")
+                run(number)
+                print(f"\nWatching exercises/{exercise.name}; Ctrl-C ends it.", flush=True)
             time.sleep(0.25)
-        except KeyboardInterrupt:
-            print()
-            return PASSED
+    except KeyboardInterrupt:
+        print()
+        return PASSED
 
 
 def stamp(path):

@@ -26,13 +26,13 @@ void family_begin(void)
 }
 
 /* Reads /proc/PID/stat: proc(5). Returns false when the process has gone. */
-static bool process_read(int proc, const char *pid, struct process *process)
+static bool process_read(const char *pid, struct process *process)
 {
     char path[32], text[1024];
     long user, system, children_user, children_system;
 
-    snprintf(path, sizeof(path), "%.16s/stat", pid);
-    int file = openat(proc, path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file == -1)
         return false;
     ssize_t length = read(file, text, sizeof(text) - 1);
@@ -80,7 +80,7 @@ static struct process *read_all(size_t *count)
 {
     struct process *all = NULL;
     size_t room = 0;
-    struct dirent *entry;
+    const struct dirent *entry;
     DIR *proc = opendir("/proc");
 
     *count = 0;
@@ -94,7 +94,7 @@ static struct process *read_all(size_t *count)
             all = larger;
             room += 256;
         }
-        *count += process_read(dirfd(proc), entry->d_name, &all[*count]);
+        *count += process_read(entry->d_name, &all[*count]);
     }
     if (proc)
         closedir(proc);

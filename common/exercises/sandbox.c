@@ -146,14 +146,16 @@ static int limit(int resource, long value)
 static long processes_of_user(void)
 {
     long count = 0;
-    struct dirent *entry;
+    const struct dirent *entry;
     struct stat status;
+    char path[32];
     DIR *proc = opendir("/proc");
 
-    while (proc && (entry = readdir(proc)) != NULL)
-        if (fstatat(dirfd(proc), entry->d_name, &status, 0) == 0 && status.st_uid == geteuid() &&
-            strtol(entry->d_name, NULL, 10) > 0)
-            count++;
+    while (proc && (entry = readdir(proc)) != NULL) {
+        snprintf(path, sizeof(path), "/proc/%.16s", entry->d_name);
+        if (strtol(entry->d_name, NULL, 10) > 0 && stat(path, &status) == 0)
+            count += status.st_uid == geteuid();
+    }
     if (proc)
         closedir(proc);
     return count;
@@ -192,10 +194,11 @@ int sandbox_confine(const struct sandbox *sandbox)
     bool root = outer_user == 0;
     long processes = sandbox->processes + 1;
 
-    /* The rest of the user's processes count, too, and are more or fewer later: with some room, it
-     * is whoever watches the sandbox that sees the limit met; this one holds until then. */
+    /* The rest of the user's processes count, too, and there may be more of them later. So leave
+     * room: that there are too many is seen by who watches the sandbox; this bounds how many until
+     * then. */
     if (!root && sandbox->isolation == NO_NAMESPACES)
-        processes += processes_of_user() + sandbox->processes;
+        processes += processes_of_user() + 1000;
 
     setsid();
     write_file("/proc/self/oom_score_adj", "1000"); /* if memory ends, this goes first */

@@ -203,6 +203,8 @@ def reset_restores_what_was_given():
 
 
 def reset_asks_on_a_terminal():
+    if not os.path.exists("/dev/pts/ptmx"):
+        return "there are no terminals here"
     with Course() as c:
         path = c.top / "exercises/01-1-zero/zero.c"
         for answer, then in (b"n\n", "mine"), (b"\n", "mine"), (b"y\n", STARTER):
@@ -216,6 +218,7 @@ def reset_asks_on_a_terminal():
             os.close(terminal)
             expect_in("Replace your files in exercises/01-1-zero by the starter?", said.decode())
             expect(path.read_text() == then, f"{answer}: {said}")
+    return None
 
 
 def reset_says_what_to_do_without_git():

@@ -71,7 +71,8 @@ def run(cases, together=4, seconds=300, last=(), proofs=()):
     last += proofs
     bound = int(os.environ.get("TEST_SECONDS") or seconds)
     signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in signal.SIGINT, signal.SIGTERM:  # the first is ignored where a shell starts us in the background
+        signal.signal(number, signal.default_int_handler)
     signal.alarm(bound)
     failed = 0
     print(f"1..{len(cases) + len(last)}", flush=True)
