@@ -63,8 +63,11 @@ def started(command, ends=(0,), **options):
     try:
         yield process
         process.terminate()
-        if process.wait(timeout=10) not in ends:
-            raise Failure(f"{shlex.join(command)} ended with status {process.returncode}")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        if process.returncode not in ends:
+            how = "did not end" if process.returncode is None else f"ended with status {process.returncode}"
+            raise Failure(f"{shlex.join(command)} {how}")
     finally:
         process.kill()
         process.wait()
@@ -339,14 +342,14 @@ def stop(number, _frame):
 stopped = 0  # by which signal
 
 
-def descendants():
-    """The processes that this one has started and that are left, children first."""
+def descendants(root=None):
+    """The processes that this one, or another, has started and that are left, children first."""
     children = {}
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has just ended
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(path.parent.name))
-    found = list(children.get(os.getpid(), []))
+            parent = int(pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found = list(children.get(root or os.getpid(), []))
     for pid in found:
         found += children.get(pid, [])
     return found

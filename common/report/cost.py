@@ -4,6 +4,7 @@
 All designs that can be had, with the same load as in peers.py.
 """
 import collections
+import contextlib
 import os
 import pathlib
 import re
@@ -21,7 +22,6 @@ ROUNDS = 5
 FEW, MANY = 500, 3500  # connections of the two runs whose difference is looked at
 TRACED_FEW, TRACED_MANY = 20, 520
 WORKERS = (8, 64, 512)
-FORKING = ("01", "xinetd", "socat")  # for each connection
 COUNTS = {"cpu_us": "CPU, µs", "voluntary": "voluntary switches", "involuntary": "involuntary switches",
           "minor": "minor faults", "major": "major faults"}
 
@@ -68,11 +68,11 @@ def measure_counts(names):
 
 def show_counts(names, counts):
     def text(key, values):
-        # A difference of two runs can be a little below 0, which is 0.
-        return bench.spread([round(value, 2) + 0.0 if abs(value) >= 0.005 else 0.0 for value in values],
-                            "{:.0f}" if key == "cpu_us" else "{:.2f}")
+        form = "{:.0f}" if key == "cpu_us" else "{:.1f}"
+        # The difference of two runs can be a little below 0: that is 0, and not -0.0.
+        return bench.spread([0.0 if form.format(value) == "-0.0" else value for value in values], form)
 
-    none = [key for key in COUNTS if all(abs(row[key]) < 0.005 for rows in counts.values() for row in rows)]
+    none = [key for key in COUNTS if all(abs(row[key]) < 0.05 for rows in counts.values() for row in rows)]
     shown = [key for key in COUNTS if key not in none]
     notes = ["Of all processes of a server, by getrusage: the difference of two runs, for each further connection.",
              "Voluntary: a process had to wait. Involuntary: another one was to run. Minor fault: a page had to be mapped "
@@ -162,7 +162,7 @@ def show_calls(names):
             if mine:
                 which = ", ".join(call if number_text(number) == "1" else f"{number_text(number)} {call}"
                                   for call, number in mine.items())
-                label = "children" if process == "workers" and name in FORKING else process
+                label = "children" if process == "workers" and name in designs.FORKING else process
                 table.append([bench.NAMES[name], label, number_text(sum(mine.values())), which])
     bench.show_table("cost-calls", "System calls for one connection, when one client comes after the other",
                      ["", "process", "calls", "which, in the order of their first"], table,
@@ -178,8 +178,11 @@ def show_calls(names):
 
 def proportional_kib(pids):
     """The PSS of these processes: a page that N processes share counts as an N-th in each. See proc(5), smaps_rollup."""
-    return sum(int(re.search(r"^Pss: +(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
-               for pid in pids)
+    kib = 0
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended, and has no memory any more
+            kib += int(re.search(r"^Pss: +(\d+) kB", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+    return kib
 
 
 def memory_kib(name, workers):

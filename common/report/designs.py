@@ -15,6 +15,7 @@ import bench
 
 CHAPTERS = ("01", "04", "05")
 PEERS = ("apache", "xinetd", "socat")
+FORKING = ("01", "xinetd", "socat")  # for each connection
 EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has servers, but not in everybody's PATH
 
 
@@ -126,11 +127,19 @@ def running_peer(name, workers, prefix=()):
     with reserved_port() as port, log.open("w") as output:
         command = [*prefix, *peer_command(name, port, workers, folder)]
         ends = (0, -15, 143)  # some die of SIGTERM, or say that they did
-        with bench.started(command, ends, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True) as process:
-            wait_for_echo(process, port, log)
-            yield process, port
-        bench.end_descendants()  # a child may outlive its server
-    shutil.rmtree(folder)
+        try:
+            with bench.started(command, ends, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                               start_new_session=True) as process:
+                wait_for_echo(process, port, log)
+                yield process, port
+                # Its last children may still be ending. xinetd does not always see a SIGTERM that comes among
+                # hundreds of SIGCHLD; and what they have used is to be in its account.
+                deadline = time.monotonic() + 10
+                while name in FORKING and bench.descendants(process.pid) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+        finally:
+            bench.end_descendants()  # a child may outlive its server
+            shutil.rmtree(folder)
 
 
 # ---- all of them ----

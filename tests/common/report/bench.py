@@ -225,9 +225,9 @@ def stopped(what, number):
 
 def names_of_children(pid):
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has just gone
-            front, _, behind = path.read_text().rpartition(")")
+            front, _, behind = pathlib.Path("/proc", name, "stat").read_text().rpartition(")")
             if int(behind.split()[1]) == pid:
                 found.append(front.partition("(")[2])
     return found

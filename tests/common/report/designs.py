@@ -76,8 +76,17 @@ def test_a_peer_that_does_not_start_is_one_line_with_its_reason():
     with programs(socat="#!/bin/sh\necho warning >&2\necho E bind: no such luck >&2\nexit 1\n"):
         said = tap.raises(bench.Failure, lambda: designs.running("socat").__enter__())
     assert said.endswith("/socat did not start: E bind: no such luck"), said
-    shutil.rmtree(bench.scratch())
-    tap.raises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
+    nothing_is_left()
+
+
+def test_a_peer_that_fails_while_it_is_used_leaves_nothing():
+    def use():
+        with designs.running("socat"):
+            raise ValueError
+
+    with programs(socat=ECHO):
+        tap.raises(ValueError, use)
+    nothing_is_left()
 
 
 def bind(port, reuse):
