@@ -69,8 +69,8 @@ def measure_counts(names):
 def show_counts(names, counts):
     def text(key, values):
         form = "{:.0f}" if key == "cpu_us" else "{:.1f}"
-        # The difference of two runs can be a little below 0: that is 0, and not -0.0.
-        return bench.spread([0.0 if form.format(value) == "-0.0" else value for value in values], form)
+        # The difference of two runs can be a little below 0; cost.tsv has it as it is.
+        return bench.spread([max(value, 0.0) for value in values], form)
 
     none = [key for key in COUNTS if all(abs(row[key]) < 0.05 for rows in counts.values() for row in rows)]
     shown = [key for key in COUNTS if key not in none]
