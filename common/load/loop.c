@@ -309,7 +309,7 @@ static void show_progress(bool last)
     char bar[41];
 
     if (shown == -1)
-        shown = isatty(STDERR_FILENO);
+        shown = !options->table && isatty(STDERR_FILENO);
     if (!shown)
         return;
     if (last) {

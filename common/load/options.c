@@ -44,7 +44,7 @@ static _Noreturn void usage(FILE *out, int status)
         "  -P PID          measure the CPU time of this process and its descendants\n"
         "  -l FILE         write all latencies to FILE, sorted, in µs\n"
         "  -L              messages are lines: printable bytes that a newline ends\n"
-        "  -T              print tab-separated values\n"
+        "  -T              print tab-separated values, and show no progress\n"
         "  -h, --help      print this\n"
         "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
         "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"

@@ -967,7 +967,7 @@ static void an_address_that_is_none_is_a_usage_error(void **state)
 }
 
 /* Runs load with a terminal as its stderr; gives what it writes there. */
-static void load_on_a_terminal(int terminal, char *written, size_t size)
+static void load_on_a_terminal(int terminal, const char *option, char *written, size_t size)
 {
     int status;
     size_t length = 0;
@@ -981,7 +981,7 @@ static void load_on_a_terminal(int terminal, char *written, size_t size)
         if (dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) == -1 ||
             dup2(other_side, STDERR_FILENO) == -1)
             _exit(126);
-        execl(built("common/load/load"), "load", "-p", port, "-n", "50", NULL);
+        execl(built("common/load/load"), "load", "-p", port, "-n", "50", option, NULL);
         _exit(127);
     }
     /* When the child has closed its side, reading fails with EIO. */
@@ -998,15 +998,22 @@ static void progress_is_shown_on_a_terminal_and_taken_away_at_the_end(void **sta
     static char written[65536];
 
     (void)state;
-    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-    if (terminal == -1) {
-        print_message("# this machine has no pseudo-terminals: is /dev/pts mounted?\n");
-        return;
+    for (int with_table = 0; with_table < 2; with_table++) {
+        int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+        if (terminal == -1) {
+            print_message("# this machine has no pseudo-terminals: is /dev/pts mounted?\n");
+            return;
+        }
+        if (!with_table)
+            start(serve_well);
+        load_on_a_terminal(terminal, with_table ? "-T" : NULL, written, sizeof(written));
+        if (with_table) { /* for a program, which has a bar of its own */
+            assert_string_equal(written, "");
+        } else {
+            assert_non_null(strstr(written, "connections, 0 lost"));
+            assert_string_equal(written + strlen(written) - 4, "\r\033[K");
+        }
     }
-    start(serve_well);
-    load_on_a_terminal(terminal, written, sizeof(written));
-    assert_non_null(strstr(written, "connections, 0 lost"));
-    assert_string_equal(written + strlen(written) - 4, "\r\033[K");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
