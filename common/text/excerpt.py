@@ -76,7 +76,7 @@ def renewed(text):
         return f"<!-- excerpt {path} {what} -->\n```{language}\n{code}```\n"
 
     new, count = EXCERPT.subn(renew, text)
-    if count != text.count("<!-- excerpt "):
+    if count != len(re.findall(r"^<!-- excerpt ", text, re.M)):
         raise Mistake("an excerpt has no fenced block below it")
     return new
 
