@@ -58,6 +58,8 @@ def again(who, how, temporary):
 def main():
     tap.adopt_orphans()
     names = sorted(path.name for path in NASTY.iterdir() if path.is_dir())
+    # Without namespaces these take the processes that their user may have, from the others too: one at a time.
+    bombs = ["fork-bomb", "thread-bomb"]
     how = sys.argv[1] if len(sys.argv) > 1 else ""
     # Limits that are met soon, to keep this short.
     os.environ["SUPERVISE"] = "-t 40 -m 300" + (" -n" if how == "without" else "")
@@ -79,15 +81,15 @@ def main():
             expect(not found, f"written to {found}")
 
         proofs = [("nothing that was handed in still lives", tap.no_child_left), ("nothing was written", nothing_written)]
-        last = []
+        last = [(name, lambda name=name: handed_in(name)) for name in bombs]
         if not how:
             for who in ("root", "user") if os.geteuid() == 0 else ("user",):
                 for other in ("with", "without"):
                     if (who, other) != ("root" if os.geteuid() == 0 else "user", "with"):
                         last.append((f"the same: {who}, {other} namespaces",
                                      lambda who=who, other=other: again(who, other, temporary)))
-        tap.run([(name, lambda name=name: handed_in(name)) for name in names], together=6, again=True, seconds=900,
-                last=last, proofs=proofs)
+        tap.run([(name, lambda name=name: handed_in(name)) for name in names if name not in bombs], together=6,
+                seconds=900, last=last, proofs=proofs)
 
 
 if __name__ == "__main__":
