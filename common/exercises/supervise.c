@@ -14,6 +14,7 @@
  */
 #include "cmdline.h"
 #include "family.h"
+#include "process.h"
 #include "sandbox.h"
 #include "stopwatch.h"
 
@@ -27,7 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
@@ -37,17 +37,27 @@ enum { MET_LIMIT = 124, NO_SANDBOX = 125, CANNOT_EXECUTE = 126, NOT_FOUND = 127 
 enum { KEPT_MAX = 8, LEAST_PAUSE_MS = 20, GRACE_SECONDS = 10, SPARE_MIB = 64 };
 
 static struct sandbox sandbox = {
+    .scratch = "",
     .scratch_mib = 64,
     .scratch_files = 2000,
     .processes = 128,
+    .cpu_seconds = 60,
     .file_mib = 32,
     .descriptors = 1024,
 };
-static long wall_seconds = 60, cpu_seconds = 60, memory_mib = 1024, output_kib = 256;
+static long wall_seconds = 60, memory_mib = 1024, output_kib = 256;
 static const char *kept[KEPT_MAX + 1]; /* files of the scratch folder that are to outlive it */
 static int pass_on = -1;               /* a descriptor that the command gets */
 static bool verbose;
 static int scratch_below; /* the scratch folder that the sandbox's own is mounted over */
+
+/* The command, as the monitor knows it. */
+static struct {
+    pid_t pid;
+    int output; /* what it writes comes out here; -1 once it has closed it */
+    long written;
+    int64_t began;
+} command;
 
 /* ---- limits ---- */
 
@@ -115,7 +125,7 @@ static bool machine_is_full(void)
            met("it left the disk less space than", SPARE_MIB, "MiB");
 }
 
-static bool limit_met(int64_t began, long written)
+static bool limit_met(void)
 {
     struct family family = family_survey();
 
@@ -123,30 +133,34 @@ static bool limit_met(int64_t began, long written)
         return met("it had", sandbox.processes, "processes");
     if (family.memory_mib >= memory_mib)
         return met("it used", memory_mib, "MiB of memory");
-    if (family.cpu_seconds >= cpu_seconds)
-        return met("it used", cpu_seconds, "seconds of CPU time");
-    if (written >= output_kib * 1024)
+    if (family.cpu_seconds >= sandbox.cpu_seconds)
+        return met("it used", sandbox.cpu_seconds, "seconds of CPU time");
+    if (command.written >= output_kib * 1024)
         return met("it wrote", output_kib, "KiB of output");
-    if ((now_ns() - began) / 1000000000 >= wall_seconds)
+    if ((now_ns() - command.began) / 1000000000 >= wall_seconds)
         return met("it ran for", wall_seconds, "seconds");
     return scratch_is_full() || machine_is_full();
 }
 
 /* ---- the monitor ---- */
 
-/* Passes on what the command wrote. Returns the number of bytes, 0 when there are none now. */
-static long pass_output(int output, long written)
+/* Passes on what the command has written since. */
+static void pass_output(void)
 {
     char buffer[16 * 1024];
-    ssize_t length = read(output, buffer, sizeof(buffer));
+    ssize_t length = -1;
 
-    for (ssize_t done = 0; done < length && written < output_kib * 1024;) {
-        ssize_t wrote = write(STDOUT_FILENO, buffer + done, (size_t)(length - done));
-        if (wrote <= 0)
-            break;
-        done += wrote;
+    while (command.output != -1 && command.written < output_kib * 1024 &&
+           (length = read(command.output, buffer, sizeof(buffer))) > 0) {
+        command.written += length;
+        for (ssize_t done = 0, more; done < length; done += more)
+            if ((more = write(STDOUT_FILENO, buffer + done, (size_t)(length - done))) <= 0)
+                break; /* nobody reads any more */
     }
-    return length > 0 ? length : 0;
+    if (command.output != -1 && length == 0) {
+        close(command.output);
+        command.output = -1;
+    }
 }
 
 /* Copies a file out of the sandbox's scratch folder to the one below. */
@@ -174,93 +188,93 @@ static int keep(const char *name)
     return length == 0 ? 0 : -1;
 }
 
-static _Noreturn void command_run(char **command, int output)
+/* In the new process: becomes the command. */
+static _Noreturn void command_become(char **words, int output)
 {
     sigset_t none;
 
     if (sandbox_confine(&sandbox) == -1)
         err(NO_SANDBOX, "cannot confine the command");
-    /* A program that starts another changes that one's standard descriptors last. */
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null == -1 || dup2(null, STDIN_FILENO) == -1)
-        err(NO_SANDBOX, "/dev/null");
-    int said = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    if (dup2(output, STDOUT_FILENO) == -1 || dup2(output, STDERR_FILENO) == -1)
-        err(NO_SANDBOX, "cannot redirect the output");
+    int said = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3); /* if exec fails, it is we who say so */
+    if (null == -1 || said == -1 || dup2(null, STDIN_FILENO) == -1 ||
+        dup2(output, STDOUT_FILENO) == -1 || dup2(output, STDERR_FILENO) == -1)
+        err(NO_SANDBOX, "cannot redirect the command");
     if (pass_on != -1)
         fcntl(pass_on, F_SETFD, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
-    execvp(command[0], command);
+    execvp(words[0], words);
     int error = errno;
     dup2(said, STDERR_FILENO);
     errno = error;
-    err(error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "%s", command[0]);
+    err(error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE, "%s", words[0]);
 }
 
-/*
- * Runs the command, and watches it to its end. `control` is at end-of-file when supervise has gone
- * or wants us to stop. Returns what is to be the exit status.
- */
-static int monitor(char **command, int control, int signals)
+static void command_start(char **words)
 {
-    int output[2], status = 0;
-    int64_t began = now_ns(), pause_ns = 0, surveyed = 0;
-    long written = 0, part;
-    pid_t child;
-    bool ended = false;
+    int output[2];
 
     if (pipe2(output, O_CLOEXEC) == -1)
         err(NO_SANDBOX, "pipe");
-    pid_t first = fork();
-    if (first == -1)
+    command.began = now_ns();
+    command.pid = fork();
+    if (command.pid == -1)
         err(NO_SANDBOX, "fork");
-    if (first == 0)
-        command_run(command, output[1]);
+    if (command.pid == 0)
+        command_become(words, output[1]);
     close(output[1]);
     fcntl(output[0], F_SETFL, O_NONBLOCK);
+    command.output = output[0];
+}
+
+/* Watches the command until it ends, meets a limit, or `control` is at end-of-file: then supervise
+ * has gone, or wants us to stop. Returns the command's status as waitpid gives it. */
+static int command_watch(int control, int signals)
+{
+    int64_t look_at = 0;
+    int status = 0;
+    bool ended = false;
 
     while (!ended && !*reason) {
-        struct pollfd waits[] = {{.fd = output[0], .events = POLLIN},
+        struct pollfd waits[] = {{.fd = command.output, .events = POLLIN},
                                  {.fd = signals, .events = POLLIN},
                                  {.fd = control, .events = POLLIN}};
-        struct signalfd_siginfo information;
 
-        if (waits[0].fd == -1)
-            waits[0].events = 0;
         poll(waits, 3, LEAST_PAUSE_MS);
+        while (signals_next(signals) != 0)
+            ; /* SIGCHLD, that is: the others come from inside, and are nothing to us */
+        pass_output();
+        for (pid_t child = 1; !ended && child > 0;) {
+            child = waitpid(-1, &status, WNOHANG);
+            ended = child == command.pid;
+        }
         if (waits[2].revents)
             snprintf(reason, sizeof(reason), "it was interrupted");
-        while (read(signals, &information, sizeof(information)) > 0)
-            ;
-        if (waits[0].revents) {
-            part = pass_output(output[0], written);
-            written += part;
-            if (part == 0 && waits[0].revents & POLLHUP) { /* it has closed its output */
-                close(output[0]);
-                output[0] = -1;
-            }
-        }
-        while (!ended && (child = waitpid(-1, &status, WNOHANG)) > 0)
-            ended = child == first;
-        /* To look costs time as well: of what there is, at most a twentieth. */
-        if (!ended && !*reason && now_ns() - surveyed >= pause_ns) {
-            int64_t looked = now_ns();
-            limit_met(began, written);
-            surveyed = now_ns();
-            pause_ns = 20 * (surveyed - looked);
-            if (pause_ns < LEAST_PAUSE_MS * 1000000LL)
-                pause_ns = LEAST_PAUSE_MS * 1000000LL;
-        }
+        if (ended || *reason || now_ns() < look_at)
+            continue;
+        int64_t looked_at = now_ns();
+        limit_met();
+        /* To look costs time as well: of all there is at most a twentieth. */
+        int64_t pause_ns = 20 * (now_ns() - looked_at);
+        look_at = looked_at +
+                  (pause_ns > LEAST_PAUSE_MS * 1000000LL ? pause_ns : LEAST_PAUSE_MS * 1000000LL);
     }
     if (ended && status != 0)
         scratch_is_full(); /* which may be why */
-    family_end(sandbox.user);
-    while (output[0] != -1 && (part = pass_output(output[0], written)) > 0)
-        written += part;
+    return status;
+}
 
-    if (!*reason && written >= output_kib * 1024)
+/* Runs the command to its end. Returns what is to be the exit status. */
+static int monitor(char **words, int control, int signals)
+{
+    command_start(words);
+    int status = command_watch(control, signals);
+    family_end(sandbox.user);
+    pass_output();
+
+    if (!*reason && command.written >= output_kib * 1024)
         met("it wrote", output_kib, "KiB of output");
     if (*reason) {
         warnx("stopped: %s", reason);
@@ -275,7 +289,7 @@ static int monitor(char **command, int control, int signals)
 /* ---- supervise ---- */
 
 /* Starts the monitor, as well separated as the kernel allows. */
-static pid_t monitor_start(char **command, int control[2], int signals)
+static pid_t monitor_start(char **words, int control[2], int signals)
 {
     int ready[2];
     char said;
@@ -298,7 +312,7 @@ static pid_t monitor_start(char **command, int control[2], int signals)
             if (write(ready[1], "", 1) != 1)
                 _exit(NO_SANDBOX);
             close(ready[1]);
-            _exit(monitor(command, control[0], signals));
+            _exit(monitor(words, control[0], signals));
         }
         if (child == -1 && verbose)
             warn("no namespaces, or not all of them");
@@ -320,14 +334,12 @@ static int watch_monitor(pid_t child, int control, int signals)
     int status, interrupted = 0;
 
     while (waitpid(child, &status, WNOHANG) == 0) {
-        struct signalfd_siginfo information;
-
         poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, 1000);
         /* A signalfd that is inherited gives each process its own signals: these are ours. */
-        while (read(signals, &information, sizeof(information)) == sizeof(information)) {
-            if (information.ssi_signo == SIGCHLD || interrupted)
+        for (int received; (received = signals_next(signals)) != 0;) {
+            if (received == SIGCHLD || interrupted)
                 continue;
-            interrupted = (int)information.ssi_signo;
+            interrupted = received;
             close(control);
             end = now_ns() + GRACE_SECONDS * 1000000000LL;
         }
@@ -342,27 +354,38 @@ static int watch_monitor(pid_t child, int control, int signals)
     return interrupted ? 128 + interrupted : WEXITSTATUS(status);
 }
 
+static const struct {
+    char letter;
+    long *value;
+    const char *unit, *what;
+} numbers[] = {
+    {'t', &wall_seconds, "SECONDS", "how long it may run"},
+    {'c', &sandbox.cpu_seconds, "SECONDS", "CPU time of all its processes"},
+    {'p', &sandbox.processes, "NUMBER", "processes and threads at a time"},
+    {'m', &memory_mib, "MIB", "memory of all its processes"},
+    {'s', &sandbox.scratch_mib, "MIB", "what fits into its scratch folder"},
+    {'f', &sandbox.file_mib, "MIB", "size of a file"},
+    {'d', &sandbox.descriptors, "NUMBER", "open descriptors of a process"},
+    {'o', &output_kib, "KIB", "output"},
+};
+enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
+
 static _Noreturn void usage(FILE *out, int status)
 {
     fprintf(out,
             "usage: %s -w FOLDER [OPTIONS] -- COMMAND [ARGUMENT...]\n"
             "  -w FOLDER   the command's scratch folder, the only one that it can write to\n"
-            "  -s MIB      what fits into it (%ld)\n"
             "  -k NAME     keep this file of it; all others are lost\n"
-            "  -x FOLDER   hide this folder from the command\n"
-            "  -t SECONDS  how long it may run (%ld)\n"
-            "  -c SECONDS  CPU time of all its processes (%ld)\n"
-            "  -p NUMBER   processes and threads at a time (%ld)\n"
-            "  -m MIB      memory of all its processes (%ld)\n"
-            "  -f MIB      size of a file (%ld)\n"
-            "  -d NUMBER   open descriptors of a process (%ld)\n"
-            "  -o KIB      output (%ld)\n"
-            "  -r NUMBER   pass this open descriptor on to the command\n"
-            "  -n          use no namespaces\n"
-            "  -v          say what separates the command from the rest of the machine\n"
-            "  -h          print this\n",
-            program_invocation_short_name, sandbox.scratch_mib, wall_seconds, cpu_seconds,
-            sandbox.processes, memory_mib, sandbox.file_mib, sandbox.descriptors, output_kib);
+            "  -x FOLDER   hide this folder from the command\n",
+            program_invocation_short_name);
+    for (int i = 0; i < NUMBERS; i++)
+        fprintf(out, "  -%c %-7s  %s (%ld)\n", numbers[i].letter, numbers[i].unit, numbers[i].what,
+                *numbers[i].value);
+    fputs("  -r NUMBER   pass this open descriptor on to the command\n"
+          "  -n          use no namespaces\n"
+          "  -v          say what separates the command from the rest of the machine\n"
+          "  -h          print this\n",
+          out);
     exit(status);
 }
 
@@ -395,35 +418,11 @@ static char **read_options(int argc, char **argv)
         case 'w':
             sandbox.scratch = optarg;
             break;
-        case 's':
-            sandbox.scratch_mib = number(option);
-            break;
         case 'k':
             append(kept, KEPT_MAX, optarg);
             break;
         case 'x':
             append(sandbox.hidden, HIDDEN_MAX, optarg);
-            break;
-        case 't':
-            wall_seconds = number(option);
-            break;
-        case 'c':
-            cpu_seconds = number(option);
-            break;
-        case 'p':
-            sandbox.processes = number(option);
-            break;
-        case 'm':
-            memory_mib = number(option);
-            break;
-        case 'f':
-            sandbox.file_mib = number(option);
-            break;
-        case 'd':
-            sandbox.descriptors = number(option);
-            break;
-        case 'o':
-            output_kib = number(option);
             break;
         case 'r':
             pass_on = (int)number(option);
@@ -436,13 +435,16 @@ static char **read_options(int argc, char **argv)
             break;
         case 'h':
             usage(stdout, EXIT_SUCCESS);
-        default: /* getopt has said what is wrong */
+        case '?': /* getopt has said what is wrong */
             usage(stderr, 2);
+        default:
+            for (int i = 0; i < NUMBERS; i++)
+                if (numbers[i].letter == option)
+                    *numbers[i].value = number(option);
         }
     }
-    sandbox.cpu_seconds = cpu_seconds;
-    if (!sandbox.scratch || optind == argc) {
-        warnx(sandbox.scratch ? "no command" : "-w is missing");
+    if (!*sandbox.scratch || optind == argc) {
+        warnx(*sandbox.scratch ? "no command" : "-w is missing");
         usage(stderr, 2);
     }
     return argv + optind;
@@ -452,33 +454,27 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"namespaces: process, mount, IPC, network",
                                         "namespaces: process, mount, IPC", "no namespaces"};
-    char **command = read_options(argc, argv);
+    char **words = read_options(argc, argv);
     int control[2];
-    sigset_t set;
 
     scratch_below = open(sandbox.scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (scratch_below == -1)
         err(NO_SANDBOX, "-w %s", sandbox.scratch);
-    sandbox.scratch = realpath(sandbox.scratch, NULL);
-    if (!sandbox.scratch)
-        err(NO_SANDBOX, "-w");
     if (sandbox_user(&sandbox) == -1)
         err(NO_SANDBOX, "cannot give away %s", sandbox.scratch);
+    const char *absolute = realpath(sandbox.scratch, NULL);
+    if (!absolute)
+        err(NO_SANDBOX, "-w %s", sandbox.scratch);
+    sandbox.scratch = absolute; /* the command's working directory will be another */
 
     /* When whoever started us goes, so do we, and with us the rest. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     family_begin();
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&set);
-    for (const int *one = (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP, 0}; *one; one++) {
-        signal(*one, SIG_DFL);
-        sigaddset(&set, *one);
-    }
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    int signals = signals_open(SIGCHLD, SIGTERM, SIGINT, SIGHUP, 0);
     if (signals == -1 || pipe2(control, O_CLOEXEC) == -1)
         err(NO_SANDBOX, "cannot start");
-    pid_t child = monitor_start(command, control, signals);
+    pid_t child = monitor_start(words, control, signals);
     if (verbose)
         warnx("%s%s", names[sandbox.isolation], sandbox.user ? ", another user" : "");
     close(control[0]);

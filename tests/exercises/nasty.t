@@ -62,7 +62,7 @@ def main():
     bombs = ["fork-bomb", "thread-bomb"]
     how = sys.argv[1] if len(sys.argv) > 1 else ""
     # Limits that are met soon, to keep this short.
-    os.environ["SUPERVISE"] = "-t 40 -m 300" + (" -n" if how == "without" else "")
+    os.environ["SUPERVISE"] = "-t 25 -m 300" + (" -n" if how == "without" else "")
     before = tree()
     with tempfile.TemporaryDirectory(prefix="nasty-") as temporary:
         os.chmod(temporary, 0o755)
