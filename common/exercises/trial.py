@@ -161,8 +161,8 @@ class Stage:
             return self.say("does not compile", f"the compiler was stopped: {reason}",
                             "what the source asks of it: #include of what has no end, or very large arrays")
         first = next((line for line in output.splitlines() if "error" in line or "undefined" in line), "")
-        return self.outcome("does not compile", f"{output}{self.exercise.name}: does not compile",
-                            re.sub(r"\x1b\[[0-9;]*[mK]", "", first).strip())
+        first = re.sub(r"\x1b\[[0-9;]*[mK]", "", first).replace(shown(self.source), "").strip()
+        return self.outcome("does not compile", f"{output}{self.exercise.name}: does not compile", first)
 
     # ---- testing ----
 
