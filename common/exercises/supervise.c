@@ -153,9 +153,8 @@ static void pass_output(void)
     while (command.output != -1 && command.written < output_kib * 1024 &&
            (length = read(command.output, buffer, sizeof(buffer))) > 0) {
         command.written += length;
-        for (ssize_t done = 0, more; done < length; done += more)
-            if ((more = write(STDOUT_FILENO, buffer + done, (size_t)(length - done))) <= 0)
-                break; /* nobody reads any more */
+        for (ssize_t done = 0, more = 1; done < length && more > 0; done += more)
+            more = write(STDOUT_FILENO, buffer + done, (size_t)(length - done));
     }
     if (command.output != -1 && length == 0) {
         close(command.output);
