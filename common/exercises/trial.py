@@ -75,10 +75,12 @@ class Stage:
 
     def __enter__(self):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder())).resolve()
-        self.top.chmod(0o755)  # the sandbox may run as another user
         self.work = None
-        for name in ("source", "programs", "include", "tests"):
-            (self.top / name).mkdir(mode=0o755)
+        self.tests = self.top / "tests" / self.exercise.name
+        for folder in (self.top / "source", self.top / "programs", self.top / "include", self.tests):
+            folder.mkdir(parents=True)
+        for folder in (self.top, *self.top.rglob("*")):
+            folder.chmod(0o755)  # the sandbox may run as another user
         return self
 
     def __exit__(self, *unused):
@@ -167,15 +169,13 @@ class Stage:
     # ---- testing ----
 
     def test(self):
-        tests = self.top / "tests" / self.exercise.name
-        tests.mkdir(mode=0o755)
         for file in [LESSON, *self.exercise.tests.iterdir()]:
             if file.is_file():
-                copy(file, tests / file.name)
+                copy(file, self.tests / file.name)
         patience = float(os.environ.get("LESSON_PATIENCE") or 10)
         reader, writer = os.pipe()
         # -E -s -B: no module and no setting but ours.
-        command = [interpreter(), "-E", "-s", "-B", str(tests / "test.py"), str(self.top / "programs")]
+        command = [interpreter(), "-E", "-s", "-B", str(self.tests / "test.py"), str(self.top / "programs")]
         try:
             status, output, reason = self.supervise(
                 ["-t", str(int(60 + 4 * patience)), "-r", str(writer), *TEST_LIMITS], command,

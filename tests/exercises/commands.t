@@ -167,6 +167,9 @@ def wrong_numbers_and_commands():
 
 def mistakes_in_what_is_compiled():
     with Course() as c:
+        run = subprocess.run(["sh", "-c", 'umask 077; "$@"', "sh", *c.command("run", "02-1")], stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, env=c.environment({}), check=False)
+        expect_in("02-1-one: not yet", run.stdout + run.stderr)  # whatever the umask, the sandbox's user can read
         c.write("exercises/01-1-zero/zero.c", "int main(void)\n{\n    return x;\n}\n")
         said = c.run("run", "01-1", status=1, says="01-1-zero: does not compile")
         expect_in("exercises/01-1-zero/zero.c:3:", said)
