@@ -42,7 +42,7 @@ def main():
     cases = [(f"{exercise.number} {name}", case) for exercise in exercises for name, case in cases_of(exercise)]
     cases *= int(os.environ.get("REPEAT") or 1)
     # Most of the time they wait: for what does not come, in those that fail.
-    tap.run(cases, together=6, again=True, seconds=60 + 20 * len(cases),
+    tap.run(cases, together=6, seconds=60 + 20 * len(cases),
             proofs=[("nothing that ran still lives", tap.no_child_left)])
 
 

@@ -147,11 +147,11 @@ class Server:
         ready = wait_until(lambda: b"\n" in _content(self._out) or self._process.poll() is not None)
         said = re.search(rb"^listening on \S+:(\d+)", _content(self._out), re.MULTILINE)
         if not said:
-            _expect_sound(self._name, self._process.poll(), _content(self._err))
-            if self._process.poll() is not None:
-                happened = f"it {_how_it_ended(self._process.poll())}{_quote(_content(self._err))}"
-            elif ready:
+            if b"\n" in _content(self._out):  # whether or not it has ended meanwhile
                 happened = "its first line is another" + _quote(_content(self._out))
+            elif ready:
+                _expect_sound(self._name, self._process.poll(), _content(self._err))
+                happened = f"it {_how_it_ended(self._process.poll())}{_quote(_content(self._err))}"
             else:
                 happened = f"after {PATIENCE:g} seconds it had said nothing{_quote(_content(self._err))}"
             _report(f"the server to start, and to say \"listening on ADDRESS:PORT\"", happened, self._look)
@@ -173,6 +173,8 @@ class Server:
         try:
             return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
         except OSError as error:
+            wait_until(lambda: self._process.poll() is not None, 1)  # its listener is closed a moment before it has ended
+            self.expect_sound()
             fail("the server to take a new connection", f"connect: {error.strerror or error}")
 
     def children(self):

@@ -61,12 +61,8 @@ def parent(pid):
         return None
 
 
-def run(cases, together=4, seconds=300, last=(), proofs=(), again=False):
+def run(cases, together=4, seconds=300, last=(), proofs=()):
     """Runs cases [(name, function)] side by side, then `last` one by one, and in any case `proofs`. Prints TAP, exits.
-
-    With `again` a case that failed beside the others is tried once more, alone, and that counts; how it failed is said on
-    stderr. It is for trials of programs, which give up after some seconds: on a machine that is busy with other
-    trials, and with fork bombs among them, a right program may need longer.
 
     TEST_ONLY is a pattern of names; TEST_SECONDS bounds the whole.
     """
@@ -83,13 +79,8 @@ def run(cases, together=4, seconds=300, last=(), proofs=(), again=False):
     with concurrent.futures.ThreadPoolExecutor(together) as pool:
         futures = [pool.submit(verdict, function) for _, function in cases]
         try:
-            problems = [future.result() for future in futures] if again else (future.result() for future in futures)
-            for number, ((name, function), problem) in enumerate(zip(cases, problems), 1):
-                if again and problem and not problem.startswith("skip: "):
-                    print(f"# {name}: failed beside others, and is tried again alone:\n#   "
-                          + problem.replace("\n", "\n#   "), file=sys.stderr, flush=True)
-                    problem = verdict(function)
-                failed += say(number, name, problem)
+            for number, ((name, _), future) in enumerate(zip(cases, futures), 1):
+                failed += say(number, name, future.result())
         except BaseException:
             for future in futures:
                 future.cancel()
