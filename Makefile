@@ -25,7 +25,6 @@ tests: $(unit_tests) $(server_tests) $(soaks)
 
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
-	@$(call prove,$(unit_tests) $(python_tests) $(server_tests))
 
 chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
 	@$(MAKE) test-$*
@@ -77,6 +76,7 @@ timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
 report: ## all tables and plots measured so far, on one page for a browser or a web server
 	@common/setup.sh python3
 	@common/report/report.py
+
 omission: build ## stop a worker for 200 ms, and see which kind of load notices: table and plot
 	@common/setup.sh gnuplot python3
 	@common/report/omission.py
@@ -200,9 +200,4 @@ time-%: build-% ## time chapter NN alone
 	@common/report/time-chapter.py $*
 
 # Every target that has a text above is something to do, and no file.
-.PHONY: tests $(shell sed -n 's/^\([a-z]*\):.*## .*/\1/p' Makefile)
-.PHONY: help build tests test compare pictures check lint valgrind coverage model fuzz mutants soak clean \
-    exercises grade autograder exercise-tools check-exercises
-.PHONY: help build tests test compare peers accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
-.PHONY: help build tests test compare peers omission accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
-.PHONY: help build tests test compare peers omission knee accuracy pictures check lint valgrind coverage model fuzz mutants soak clean
+.PHONY: tests exercise-tools $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile)

@@ -82,7 +82,6 @@ $(trace): common/trace/trace.c
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
 # The suites in tests/servers hold for every server: each runs once a server, under its name.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/common/*/*.c tests/chapters/*/*.c))
-python_tests := $(wildcard tests/common/report/*.py)
 suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
 server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
 soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-python,$(servers)))
