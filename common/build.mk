@@ -47,6 +47,7 @@ $(BUILD)/chapters/05-exec-workers/server: $(pool)
 $(BUILD)/chapters/05-exec-workers/worker: $(pool)
 $(BUILD)/common/lab/naive: $(fdpass)
 $(BUILD)/common/load/load: $(load)
+$(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/peers/floor.o
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
 $(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o process.o load/samples.o)

@@ -2,8 +2,8 @@
 """How well load measures a latency that is known.
 
 The server is tests/accuracy/slow: it answers after 2 ms, and one connection in a hundred after 50 ms, any number
-of them at once. It keeps how long each answer really took; load keeps what it has measured, at the other end of
-the connection. Both see the same clock.
+of them at once. It keeps how long each answer really took, from when the kernel had the request; load keeps what
+it has measured, at the other end of the connection.
 
 This runs in real time, and so depends on how busy the machine is; it asserts nothing. That load is right within
 5 % is asserted in tests/common/loop.c, where time is simulated.

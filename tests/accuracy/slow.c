@@ -3,7 +3,8 @@
  *
  * It answers each connection 2 ms after it came, and every hundredth after 50 ms; any number of
  * them at once. A timer is late now and then, so it keeps how long each answer really took, and on
- * SIGTERM writes all that to FILE, in µs: on the same clock as load, but at the other end.
+ * SIGTERM writes all that to FILE, in µs. It counts from when the kernel received the request,
+ * which is before this process was awake: SO_TIMESTAMPNS in socket(7).
  */
 #include "listener.h"
 #include "process.h"
@@ -16,16 +17,19 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 struct connection {
     int fd;
-    int64_t came, due; /* when it is to be answered; 0 afterwards */
+    int64_t due; /* when it is to be answered; 0 afterwards */
     SIMPLEQ_ENTRY(connection) next;
 };
 
@@ -59,23 +63,52 @@ static void accept_all(void)
         struct connection *connection = malloc(sizeof(*connection));
         if (!connection)
             err(EXIT_FAILURE, "a connection");
-        int64_t now = now_ns();
-        *connection = (struct connection){.fd = fd, .came = now, .due = now + delay->ns};
+        *connection = (struct connection){.fd = fd, .due = now_ns() + delay->ns};
         SIMPLEQ_INSERT_TAIL(&delay->waiting, connection, next);
     }
     if (errno != EAGAIN)
         err(EXIT_FAILURE, "accept4");
 }
 
+static int64_t wall_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* When the kernel received what `message` has brought, on the wall clock. */
+static int64_t received_ns(struct msghdr *message)
+{
+    struct cmsghdr *control = CMSG_FIRSTHDR(message);
+    struct timespec at;
+
+    if (!control || control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_TIMESTAMPNS)
+        errx(EXIT_FAILURE, "a request came without its time");
+    memcpy(&at, CMSG_DATA(control), sizeof(at));
+    return at.tv_sec * INT64_C(1000000000) + at.tv_nsec;
+}
+
 /* The request is there in one piece, as load's messages are, and goes back so. */
 static void answer(struct connection *connection)
 {
     char buffer[65536];
-    ssize_t length = recv(connection->fd, buffer, sizeof(buffer), 0);
+    union {
+        char bytes[CMSG_SPACE(sizeof(struct timespec))];
+        struct cmsghdr align;
+    } control;
+    struct msghdr message = {
+        .msg_iov = &(struct iovec){buffer, sizeof(buffer)},
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
+        .msg_controllen = sizeof(control.bytes),
+    };
+    ssize_t length = recvmsg(connection->fd, &message, 0);
 
     if (length <= 0 || send(connection->fd, buffer, (size_t)length, MSG_NOSIGNAL) != length)
         warnx("a client has gone");
-    else if (samples_add(&given, now_ns() - connection->came) == -1)
+    else if (samples_add(&given, wall_clock_ns() - received_ns(&message)) == -1)
         err(EXIT_FAILURE, "samples");
     connection->due = 0;
     watch(connection->fd, connection); /* to close it after the client */
@@ -157,8 +190,9 @@ int main(int argc, char **argv)
     listener = listener_open("127.0.0.1", 0);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (stop == -1 || listener == -1 || timer == -1 || epoll == -1)
-        err(EXIT_FAILURE, "set-up");
+    if (stop == -1 || listener == -1 || timer == -1 || epoll == -1 ||
+        setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)) == -1)
+        err(EXIT_FAILURE, "set-up"); /* connections inherit the option */
     watch(stop, NULL);
     watch(listener, NULL);
     watch(timer, NULL);
