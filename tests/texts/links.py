@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""links.py FILE.md ...: every link inside the repository leads to a file, or to a heading in one; every picture has a text."""
+"""links.py FILE.md ...: what a text points at is there.
+
+Every link inside the repository leads to a file, or to a heading in one; every picture has a text. What a sentence or
+an indented block names as code is there, too: `make TARGET` is a target, and `tests/README.md` is a file.
+"""
 import pathlib
 import re
 import sys
@@ -9,6 +13,12 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`|^ {4}.*?$", re.M | re.S)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 REFERENCE = re.compile(r"\]\[([^\]]+)\]")
 DEFINED = re.compile(r"^\[([^\]]+)\]:", re.M)
+FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
+NAMED = re.compile(r"`([^`\n]+)`|^ {4}(\S.*)$", re.M)
+TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+)?))+)")
+PATH = re.compile(r"(?<![\w/$~.-])(?:build|chapters|common|exercises|solutions|tests|slides)/[\w./-]*\w")
+MADE = ("results", "report", "coverage", "slides", "grade", "fuzz", "model", "exercises", "autograder.zip")  # below build/
+PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|06-name|04-10(-name)?)\b|\.socket$|/current$|/new$")
 
 
 def anchors(path):
@@ -21,7 +31,37 @@ def anchors(path):
     return found
 
 
+def targets():
+    """Patterns of the targets, at the top and in a chapter's folder."""
+    text = "".join((ROOT / name).read_text() for name in ("Makefile", "chapters/chapter.mk"))
+    names = " ".join(re.findall(r"^([\w% -]+):(?!=)", text, re.M)).split()
+    return [re.compile(name.replace("%", r"(NN|NN-K|[\d-]+)")) for name in names]
+
+
+def is_there(name, beside):
+    """True for a file, for a module or program with its source, and for what another command makes."""
+    below = name.removeprefix("build/")
+    if below.split("/")[0] in MADE and below != name or re.fullmatch(r"tests/servers/(contract|faults|soak)-[\w-]+", below):
+        return True
+    return any((folder / below).exists() or (folder / f"{below}.c").exists() for folder in (ROOT, beside))
+
+
+def unknown(path):
+    """What the text names as code and is not there."""
+    known = targets()
+    for found in NAMED.finditer(FENCED.sub("", path.read_text())):
+        code = found[1] or found[2]
+        for words in TARGET.findall(code):
+            for word in re.sub(r"-C \S+|\S+='[^']*'|\S+=\S+", "", words).split():
+                if not any(target.fullmatch(word) for target in known) and not PLACE_HOLDERS.search(word) and "-C" not in words:
+                    yield f"make {word}: there is no such target"
+        for name in PATH.findall(code):
+            if not PLACE_HOLDERS.search(name) and not is_there(name, path.parent):
+                yield f"{name}: there is no such file"
+
+
 def problems(path):
+    yield from unknown(path)
     text = CODE.sub("", path.read_text())
     for picture, words, target in LINK.findall(text):
         if picture and not words.strip():
