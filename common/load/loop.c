@@ -15,6 +15,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ enum {
     EVENTS = 64,        /* handled until it is looked which connections are due */
     STARTS = 16,        /* of these, until it is looked for events */
     GRACE_MS = 10,      /* how late it may start what was due before the deadline */
+    LEAD_MAX_US = 100,
     BUFFER = 256 * 1024,
 };
 
@@ -64,7 +66,8 @@ static long opened;      /* sockets */
 static int64_t deadline; /* no connection starts after it */
 static int64_t timer_at;
 static struct schedule schedule; /* of an open loop */
-static int64_t *clients;         /* of a closed loop: when each that is free begins again, a ring */
+static int64_t lead; /* so long before a connection is due we stay awake: a timer is late, too */
+static int64_t *clients; /* of a closed loop: when each that is free begins again, a ring */
 static long first_free, free_clients;
 static int64_t freed_at; /* when a place became free, after all had been taken */
 
@@ -373,15 +376,16 @@ static void start_by_client(void)
     start(0);
 }
 
-/* Starts what is due. Returns true when there is more of it: not so much starts at a time that the
- * answers to earlier connections would have to wait. */
+/* Starts what is due. Returns true when there is more of it, now or within the lead: not so much
+ * starts at a time that the answers to earlier connections would have to wait. */
 static bool start_due(void)
 {
     for (int i = 0; i < STARTS; i++) {
         int64_t now = now_ns(), due = next_due();
-        if (due > now || now >= deadline + GRACE_MS * 1000000 || !may_start(due) ||
-            active == options->at_once)
+        if (now >= deadline + GRACE_MS * 1000000 || !may_start(due) || active == options->at_once)
             return false;
+        if (due > now)
+            return due - now <= lead;
         if (options->rate > 0)
             start_by_schedule(due);
         else
@@ -390,12 +394,14 @@ static bool start_due(void)
     return true;
 }
 
-/* Wakes epoll_wait when the next connection is due. A timer, since epoll_wait itself counts in
- * milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack. */
+/* Wakes epoll_wait when the next connection is due, less the lead. A timer, since epoll_wait itself
+ * counts in milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack.
+ */
 static void set_timer(void)
 {
     int64_t due = next_due();
-    const struct itimerspec at = {.it_value = {due / 1000000000, due % 1000000000}};
+    int64_t wake = due - lead;
+    const struct itimerspec at = {.it_value = {wake / 1000000000, wake % 1000000000}};
 
     if (due == timer_at || active == options->at_once || !may_start(due))
         return;
@@ -515,11 +521,15 @@ struct result loop_run(const struct options *what)
 
     result.begin = now_ns();
     result.due_end = deadline = result.begin + options->seconds * 1000000000;
-    if (options->rate > 0)
+    if (options->rate > 0) {
+        double distance_ns = 1e9 / options->rate;
+        lead = (int64_t)fmin(distance_ns / 20, LEAD_MAX_US * 1000); /* little CPU at any rate */
         schedule_begin(&schedule, options->rate, options->fixed, random_next(&random_state),
                        result.begin);
-    else
+    } else {
+        lead = 0;
         open_clients();
+    }
     double cpu_before = own_cpu_us();
     make_all();
     result.cpu_us = own_cpu_us() - cpu_before;

@@ -58,8 +58,8 @@ def main():
                f"Load was wrong by up to {100 * most:.1f} %: more than {100 * WITHIN:.0f} %. Was the machine busy? Try again.")
     bench.show_table("accuracy", f"Latency in ms of {CONNECTIONS} connections, by both ends: median of {ROUNDS} rounds",
                      ["", *(f"p{percent}" for percent in PERCENTS)], rows,
-                     [verdict, "Load sees a little more than the server gives: the way there and back, and how late its own "
-                      "timer was."])
+                     [verdict, "Load sees a little more than the server gives: the way there and back, and its own "
+                      "wake-up."])
 
 
 if __name__ == "__main__":
