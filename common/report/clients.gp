@@ -4,7 +4,7 @@ set logscale xy
 set xtics ()
 set for [n in clients] xtics add (n n)
 set xrange [0.8 * word(clients, 1) : 1.25 * word(clients, words(clients))]
-set yrange [0.6 * low : 1.6 * high]
+set yrange [0.6 * low : 4 * high]
 set title "Latency of a 64-byte echo against the number of clients"
 set xlabel "clients, each with one connection at a time (log scale)"
 set ylabel "latency in µs, log scale"

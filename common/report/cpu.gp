@@ -1,7 +1,7 @@
 # The server's CPU time per connection as bars, with the range of the rounds; from zero.
 count = words(servers)
 set style data boxes
-set style fill solid 0.9 border -1
+set style fill solid border -1
 set errorbars linecolor rgb "black" linewidth 2
 set boxwidth 0.8 / count
 set yrange [0:*]
@@ -22,7 +22,7 @@ if (kind eq "dumb") { # no room for ranges in characters
 } else {
     plot for [i = 1:count] data every ::1 \
              using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)):(0.8 / count) \
-             with boxerrorbars linecolor rgb colour(word(servers, i)) title name(titles, i), \
+             with boxerrorbars fillstyle solid density(i) border -1 linecolor rgb colour(word(servers, i)) title name(titles, i), \
          for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
              with labels offset 0,0.7 title ""
 }

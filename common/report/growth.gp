@@ -5,7 +5,7 @@ if (has("x")) { set logscale x }
 if (has("y")) { set logscale y }
 if (has("x")) { set xrange [0.8 * word(points, 1) : 1.25 * word(points, words(points))] } \
 else { set xrange [-0.02 * word(points, words(points)) : 1.03 * word(points, words(points))] }
-if (has("y")) { set yrange [0.6 * low : 1.8 * high] } else { set yrange [0 : 1.25 * high] }
+if (has("y")) { set yrange [0.6 * low : 4 * high] } else { set yrange [0 : 1.5 * high] }
 set xtics () 
 set for [i = 1:words(points)] xtics add (name(point_names, i) word(points, i))
 set title title

@@ -12,7 +12,7 @@ if (kind eq "dumb") {
     set title "latency in ms by percentile (both axes log)"
     set key bottom right
 } else {
-    set title sprintf("One server at %s connections/s, stopped for %.0f ms: what each loop reports", rate, stop / 1000)
+    set title sprintf("%s connections/s, stopped for %.0f ms: what each loop reports", rate, stop / 1000)
     set xlabel "% of the connections, slower to the right"
     set ylabel "latency in ms, log scale"
     set arrow from graph 0, first stop to graph 1, first stop nohead linewidth 2 dashtype solid linecolor rgb "#bbbbbb"

@@ -69,7 +69,7 @@ def write(names, rows):
     bench.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
                       ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
                                 for clients in CLIENTS for of in (bench.median, min, max))] for name in names))
-    bench.draw("peers.gp", plot, bench.RESULTS / "peers", terminal=False, clients=" ".join(map(str, CLIENTS)),
+    bench.draw("peers.gp", plot, bench.RESULTS / "peers", terminal=False, letters=17, clients=" ".join(map(str, CLIENTS)),
                designs=" ".join(names), titles="|".join(bench.NAMES[name] for name in names),
                lowest=min(min(column(each, "server_us")) for each in rows.values()),
                highest=max(max(column(each, "server_us")) for each in rows.values()))

@@ -18,8 +18,8 @@ if (kind eq "dumb") {
     plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (last - 1) * count + i)) \
         with lines title name(titles, i)
 } else {
-    set xlabel "% of the connections, slower to the right"
-    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile" margins 0.12,0.98,0.16,0.83 spacing 0.03
+    set xlabel "% of the connections"
+    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile: slower to the right" margins 0.13,0.97,0.17,0.81 spacing 0.03
     do for [p = 1:2] {
         set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
         if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }

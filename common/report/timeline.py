@@ -263,7 +263,7 @@ def timeline(name, names):
     servers = trace(names)
     path = bench.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
-    bench.draw("timeline.gp", path, bench.RESULTS / name, terminal=False, servers=" ".join(names), last=last,
+    bench.draw("timeline.gp", path, bench.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
                titles="|".join(bench.NAMES[server] for server in names),
                lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                connections=float(CONNECTIONS), processes=float(WORKERS))
