@@ -14,7 +14,6 @@ import time
 
 import bench
 
-SERVERS = ("01", "04", "05", "05-python")
 
 # A burst is so many connections by so many clients, to a server with so many workers. Some bursts only
 # warm up; of the others one is drawn.
@@ -281,10 +280,10 @@ def main():
     arguments = sys.argv[1:]
     if not arguments:
         timeline("timeline", ["01", "04"])
-    elif len(arguments) == 1 and arguments[0] in SERVERS:
+    elif len(arguments) == 1 and arguments[0] in bench.SERVERS:
         timeline(f"timeline-{arguments[0]}", arguments)
     else:
-        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(SERVERS)}")
+        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.SERVERS)}")
 
 
 if __name__ == "__main__":
