@@ -66,7 +66,7 @@ def list_all():
             mark = "next"
         else:
             mark = "" if course.is_starter(exercise) else "begun"
-        print(f"{exercise.number}  {mark:<5}  {exercise.title:<{width}}  {exercise.kind:<5}"
+        print(f"{exercise.number:<5}  {mark:<5}  {exercise.title:<{width}}  {exercise.kind:<5}"
               f"{exercise.minutes:>4} min{exercise.points:>4} points")
     done = [exercise for exercise in exercises if is_done(exercise)]
     print(f"\n{len(done)} of {len(exercises)} done, {sum(e.points for e in done)} of "
