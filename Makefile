@@ -26,7 +26,7 @@ tests: $(unit_tests) $(server_tests) $(soaks)
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
 
-chapter-%: build-% ## build, test and time chapter NN (01 to 05), and say what to do next
+chapter-%: build-% ## build, test and time chapter NN (01, 02, ...), and say what to do next
 	@$(MAKE) test-$*
 	@$(MAKE) time-$*
 	@common/report/next.sh $*
@@ -43,7 +43,7 @@ break-%: build-% $(ballast) $(addprefix $(BUILD)/common/lab/,boundaries leaky na
 	@common/setup.sh python3 ss
 	@common/lab/break.py $*
 
-diff-%: ## what the server of chapter NN changed in that of the chapter before (04, 05)
+diff-%: ## what the server of chapter NN changed in that of the chapter before
 	@$(there_is)
 	@common/lab/diff.sh $*
 

@@ -2,13 +2,11 @@
 # diff.sh NN: what the server of chapter NN changed in that of the chapter with a server before it.
 set -eu
 
-case $1 in
-04) before=$(echo chapters/01-*/server.c) ;;
-05) before=$(echo chapters/04-*/server.c) ;;
-*)
-    echo "diff: chapter $1 has no server that another one came before; say 04 or 05" >&2
+# shellcheck disable=SC2046 # two words: no name of a folder has a space
+set -- "$1" $(printf '%s\n' chapters/[0-9]*/server.c | grep -B1 "^chapters/$1-")
+if [ $# -ne 3 ]; then
+    echo "diff: chapter $1 has no server that another one came before; say one of:" \
+        "$(printf '%s\n' chapters/[0-9]*/server.c | sed '1d; s|chapters/\([0-9]*\).*|\1|' | xargs)" >&2
     exit 2
-    ;;
-esac
-after=$(echo chapters/"$1"-*/server.c)
-diff -U2 --label "$before" --label "$after" "$before" "$after" || [ $? -eq 1 ]
+fi
+diff -U2 --label "$2" --label "$3" "$2" "$3" || [ $? -eq 1 ]

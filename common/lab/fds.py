@@ -92,14 +92,10 @@ def fds_03():
 
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
-    if number in ("01", "04", "05"):
-        server(number)
-    elif number == "02":
-        fds_02()
-    elif number == "03":
-        fds_03()
-    else:
-        sys.exit("usage: fds.py 01|02|03|04|05")
+    shows = {name: lambda: server(number) for name in bench.SERVERS} | {"02": fds_02, "03": fds_03}
+    if number not in shows:
+        sys.exit("usage: fds.py " + "|".join(sorted(shows)))
+    shows[number]()
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", 
          "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
 WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
 WIDTH = 170  # of a line
-ROLES = {"01": ("master", "child"), "02": ("parent", "child"), "03": ("giver", "taker"),
-         "04": ("master", "worker"), "05": ("master", "worker")}
+ROLES = {name: ("master", "worker") for name in bench.SERVERS} | {
+    "01": ("master", "child"), "02": ("parent", "child"), "03": ("giver", "taker")}
 
 
 def joined(log):
@@ -125,7 +125,7 @@ def finished(log):
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
     if number not in ROLES:
-        sys.exit("usage: strace.py " + "|".join(ROLES))
+        sys.exit("usage: strace.py " + "|".join(sorted(ROLES)))
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "trace")
         if number in ("02", "03"):

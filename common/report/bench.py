@@ -33,7 +33,8 @@ NAMES = {
     "xinetd": "xinetd",
     "socat": "socat",
 }
-SERVERS = ("01", "04", "05", "05-python")
+SERVERS = tuple(name for name in NAMES if name[0].isdigit())
+COMPARED = ("01", "04", "05")  # side by side in compare, peers, cost, growth and knee
 FLOORS = ("accept", "reuseport")
 
 

@@ -199,7 +199,7 @@ def main():
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [BASE.tsv]")
     base = sys.argv[1] if len(sys.argv) == 2 else ""
     old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
-    rows = compare("compare", ["01", "04", "05"], [1, 8, 32, 128], 5, 2)
+    rows = compare("compare", bench.COMPARED, [1, 8, 32, 128], 5, 2)
     if old:
         show_beside(old[0], rows, base, old[1])
 

@@ -232,7 +232,7 @@ def show_memory(names):
 
 
 def main():
-    names = designs.present([*designs.CHAPTERS, *bench.FLOORS, *designs.PEERS])
+    names = designs.present([*bench.COMPARED, *bench.FLOORS, *designs.PEERS])
     counts = measure_counts(names)
     show_counts(names, counts)
     reason = no_strace()

@@ -13,7 +13,6 @@ import time
 
 import bench
 
-CHAPTERS = ("01", "04", "05")
 PEERS = ("apache", "xinetd", "socat")
 FORKING = ("01", "xinetd", "socat")  # for each connection
 EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has servers, but not in everybody's PATH

@@ -11,7 +11,7 @@ import sys
 
 import bench
 
-SERVERS = ("01", "04", "05")
+SERVERS = bench.COMPARED
 ROUNDS = 5
 BALLAST = bench.BUILD / "common/report/ballast.so"
 

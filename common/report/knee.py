@@ -14,7 +14,7 @@ import sys
 
 import bench
 
-SERVERS = ("01", "04", "05")
+SERVERS = bench.COMPARED
 ROUNDS = 3
 FIRST, LAST = 2000, 10**6 / 1.5  # connections/s; load goes no higher
 FINE = 8  # so many fine steps are a coarse one

@@ -76,7 +76,7 @@ def write(names, rows):
 
 
 def main():
-    names = designs.present([*designs.CHAPTERS, *bench.FLOORS, *designs.PEERS])
+    names = designs.present([*bench.COMPARED, *bench.FLOORS, *designs.PEERS])
     rows = measure(names)
     write(names, rows)
     show(names, rows)

@@ -277,7 +277,7 @@ static void every_server_can_be_traced(void **state)
     (void)state;
     python(
         "timeline.WARM_UP, timeline.BURSTS = 0, 2\n"
-        "for server in timeline.trace(list(timeline.SERVERS)):\n"
+        "for server in timeline.trace(list(bench.SERVERS)):\n"
         "    assert len(server.workers) == (0 if server.name == '01' else timeline.WORKERS)\n"
         "    assert len(server.bursts) == 2\n"
         "    for burst in server.bursts:\n"
@@ -354,9 +354,10 @@ static void a_chapter_without_a_server_is_one_clear_line(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         output = run(source("common/report/timeline.py"), wrong[i], NULL);
-        snprintf(expected, sizeof(expected),
-                 "timeline.py: \"%s\" has no server; say one of: 01 04 05 05-python\n", wrong[i]);
-        assert_string_equal(output.err, expected);
+        int length = snprintf(expected, sizeof(expected),
+                              "timeline.py: \"%s\" has no server; say one of: 01 04 ", wrong[i]);
+        assert_int_equal(strncmp(output.err, expected, (size_t)length), 0);
+        assert_int_equal(strcspn(output.err, "\n"), strlen(output.err) - 1);
         assert_string_equal(output.out, "");
         assert_int_equal(output.status, 1);
         output_free(&output);

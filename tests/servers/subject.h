@@ -11,7 +11,7 @@ struct subject {
     const char *name;    /* as in the Makefile's list of servers */
     const char *program; /* below build/ */
     const char *worker;  /* -w, below the source tree; NULL for none */
-    bool pool;           /* has its workers from the start */
+    bool pool;           /* has its workers from the start, and pool.c for its master */
     bool exec;           /* its workers are another program */
 };
 
