@@ -4,7 +4,7 @@
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-INCLUDES := -Icommon -Icommon/load -Icommon/trace -Ichapters/03-descriptor-passing -Ichapters/04-prefork-select
+INCLUDES := -Icommon -Icommon/load -Icommon/trace $(addprefix -I,$(wildcard chapters/[0-9]*))
 
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
