@@ -80,7 +80,7 @@ static void random_distances_are_exponential(void **state)
         qsort(distances, MANY, sizeof(*distances), compare);
         for (int i = 0; i < MANY; i++) {
             double expected = -expm1(-distances[i]);
-            if (fabs(expected - (i + 0.5) / MANY) > 1.95 / sqrt(MANY))
+            if (fabs(expected - (i + 0.5) / (double)MANY) > 1.95 / sqrt(MANY))
                 fail_msg("%d of %d distances are up to %f of the mean", i, MANY, distances[i]);
         }
     }
@@ -96,7 +96,7 @@ static void random_distances_know_nothing_of_one_another(void **state)
     draw(1000, 42, distances);
     for (int i = 1; i < MANY; i++)
         sum += (distances[i - 1] - 1) * (distances[i] - 1);
-    assert_true(fabs(sum / MANY) < 4 / sqrt(MANY));
+    assert_true(fabs(sum / (double)MANY) < 4 / sqrt(MANY));
 }
 
 static void the_first_is_not_due_at_once(void **state)

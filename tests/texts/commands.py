@@ -61,8 +61,8 @@ class Terminal:
         self.wait(lambda text: self.at_prompt())
 
     def at_prompt(self):
-        """The status of the last command when the shell waits for the next one, else None."""
-        found = re.search(PROMPT + r" (\d+)\n$", self.seen)
+        """Whether the shell waits for the next command; behind the prompt may stand what a job writes."""
+        found = re.search(PROMPT + r" (\d+)\n", self.seen)
         self.status = int(found[1]) if found else None
         return found is not None
 
