@@ -181,11 +181,9 @@ static void a_port_that_is_taken_is_an_error(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
-#define BOTH(test)                                                                                 \
-    {"accept_" #test, test, NULL, NULL, "common/peers/accept"},                                    \
-    {                                                                                              \
-        "reuseport_" #test, test, NULL, NULL, "common/peers/reuseport"                             \
-    }
+#define ON(server, test)                                                                           \
+    ((struct CMUnitTest){server "_" #test, test, NULL, NULL, "common/peers/" server})
+#define BOTH(test) ON("accept", test), ON("reuseport", test)
 
 int main(void)
 {
