@@ -1,6 +1,7 @@
 /*
  * leaky WORKER COUNT: a master that forgets close-on-exec (chapter 5). Starts COUNT workers of that
- * program, prints the port of its listener, and waits. Only break.py runs it.
+ * program, each when the one before is idle, prints the port of its listener, and waits. Only
+ * break.py runs it.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -35,6 +36,9 @@ int main(int argc, char **argv)
             err(EXIT_FAILURE, "%s", argv[1]);
         }
         close(channel[1]);
+        char report;
+        if (read(channel[0], &report, 1) != 1) /* it is idle */
+            errx(EXIT_FAILURE, "%s does not report", argv[1]);
     }
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
