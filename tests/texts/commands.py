@@ -48,6 +48,7 @@ class Terminal:
         self.shell, self.fd = pty.fork()
         if self.shell == 0:
             os.chdir(ROOT)
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and bash and all that it starts would, too
             environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
             environment.pop("PROMPT_COMMAND", None)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
@@ -62,7 +63,7 @@ class Terminal:
 
     def at_prompt(self):
         """Whether the shell waits for the next command; behind the prompt may stand what a job writes."""
-        found = re.search(PROMPT + r" (\d+)\n", self.seen)
+        found = re.search(PROMPT + r" (\d+)\r?\n", self.seen)  # \r: the first may come before OPOST is off
         self.status = int(found[1]) if found else None
         return found is not None
 
