@@ -52,6 +52,7 @@ class Terminal:
             environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
             environment.pop("PROMPT_COMMAND", None)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
+        os.set_inheritable(self.fd, False)  # the next terminal's shell would hold this one open
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         attributes = termios.tcgetattr(self.fd)
         attributes[1] &= ~termios.OPOST  # lines end with a newline alone
