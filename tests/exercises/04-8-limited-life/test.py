@@ -35,7 +35,7 @@ for life in 3, 1:
             connection.close()
             if (number - 1) % life == 0:
                 expect(worker != previous, expected=f"a new worker to serve connection {number}",
-                       happened=f"the same worker serves it as connection {number - 1}", look=LOOK)
+                       happened=f"the same worker serves it that has served connection {number - 1}", look=LOOK)
             else:
                 expect(worker == previous, expected=f"the same worker to serve connections {number - 1} and {number}",
                        happened=f"another process serves number {number}", look=LOOK)
