@@ -58,6 +58,7 @@ def next_after(exercise=None):
 def list_all():
     exercises = course.read_list()
     coming = next_after()
+    digits = max((len(exercise.number) for exercise in exercises), default=0)
     width = max((len(exercise.title) for exercise in exercises), default=0)
     for exercise in exercises:
         if is_done(exercise):
@@ -66,7 +67,7 @@ def list_all():
             mark = "next"
         else:
             mark = "" if course.is_starter(exercise) else "begun"
-        print(f"{exercise.number:<5}  {mark:<5}  {exercise.title:<{width}}  {exercise.kind:<5}"
+        print(f"{exercise.number:<{digits}}  {mark:<5}  {exercise.title:<{width}}  {exercise.kind:<5}"
               f"{exercise.minutes:>4} min{exercise.points:>4} points")
     done = [exercise for exercise in exercises if is_done(exercise)]
     print(f"\n{len(done)} of {len(exercises)} done, {sum(e.points for e in done)} of "
