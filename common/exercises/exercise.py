@@ -56,6 +56,7 @@ def next_after(exercise=None):
 # ---- commands ------------------------------------------------------------------------------------
 
 def list_all():
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # make exercises | head
     exercises = course.read_list()
     coming = next_after()
     digits = max((len(exercise.number) for exercise in exercises), default=0)
