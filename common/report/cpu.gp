@@ -1,7 +1,6 @@
 # The server's CPU time per connection as bars, with the range of the rounds; from zero.
 count = words(servers)
 set style data boxes
-set style fill solid border -1
 set errorbars linecolor rgb "black" linewidth 2
 set boxwidth 0.8 / count
 set yrange [0:*]

@@ -2,7 +2,7 @@
 # The colours are those of Okabe and Ito, which colour-blind readers can tell apart; the order is
 # that of the chapters, so that a chapter has its colour in every plot. Points differ too.
 
-# They are large enough for the last row of a room, but where there is much to say.
+# Letters are large enough for the last row of a room; a plot with much to say asks for smaller ones.
 if (!exists("letters")) letters = "21"
 if (kind eq "svg")  set terminal svg size 1200,675 font "Helvetica,Arial,sans-serif,".letters background "white" dynamic
 if (kind eq "png")  set terminal pngcairo size 1280,720 font "sans,".letters background "white" fontscale 0.8

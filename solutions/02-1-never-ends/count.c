@@ -36,9 +36,11 @@ static void send_input(int channel)
     ssize_t n, sent;
 
     while ((n = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0)
-        for (ssize_t done = 0; done < n; done += sent)
-            if ((sent = send(channel, buffer + done, (size_t)(n - done), MSG_NOSIGNAL)) == -1)
+        for (ssize_t done = 0; done < n; done += sent) {
+            sent = send(channel, buffer + done, (size_t)(n - done), MSG_NOSIGNAL);
+            if (sent == -1)
                 err(EXIT_FAILURE, "the child has gone");
+        }
     if (n == -1)
         err(EXIT_FAILURE, "standard input");
 }

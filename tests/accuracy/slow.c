@@ -78,7 +78,8 @@ static int64_t wall_clock_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* When the kernel received what `message` has brought, on the wall clock. */
+/* When the kernel received what `message` has brought, on the wall clock: connections have
+ * inherited SO_TIMESTAMPNS from the listener. */
 static int64_t received_ns(struct msghdr *message)
 {
     struct cmsghdr *control = CMSG_FIRSTHDR(message);
@@ -192,7 +193,7 @@ int main(int argc, char **argv)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (stop == -1 || listener == -1 || timer == -1 || epoll == -1 ||
         setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)) == -1)
-        err(EXIT_FAILURE, "set-up"); /* connections inherit the option */
+        err(EXIT_FAILURE, "set-up");
     watch(stop, NULL);
     watch(listener, NULL);
     watch(timer, NULL);

@@ -65,7 +65,7 @@ static int send_connection(int channel, int fd)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(fd));
     memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    return sendmsg(channel, &message, 0) == 1 ? 0 : -1;
+    return sendmsg(channel, &message, 0) == -1 ? -1 : 0;
 }
 
 /* In the new process: says that it is idle, serves a connection, and again. */
