@@ -388,6 +388,10 @@ def main(function):
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in STOPS:
         signal.signal(number, stop)
+    # A signal that comes just before a system call does not interrupt it, and Python calls `stop` only when the
+    # call has returned: after a wait for a server, say. So all calls are interrupted now and then, and go on.
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
     name = pathlib.Path(sys.argv[0]).name
     status = 1
     try:

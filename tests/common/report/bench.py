@@ -172,7 +172,7 @@ def test_a_picture_that_fails_leaves_the_old_one():
 
 
 SCRIPT = """
-import pathlib, subprocess, sys
+import pathlib, signal, subprocess, sys, threading, time
 sys.path.insert(0, sys.argv[1])
 import bench
 
@@ -194,6 +194,11 @@ SERVER = 'bench.running(["sh", "-c", "echo listening on 127.0.0.1:1,; sleep 1000
 AT_A_SERVER_WITH_CHILDREN = f"with {SERVER}: begun(); subprocess.run(['sleep', '1000'])"
 AT_A_CHILD_THAT_LEFT_ITS_PARENT = "subprocess.run(['sh', '-c', 'setsid sleep 1000 &']); begun(); subprocess.run(['sleep', '1000'])"
 AT_A_SERVER_THAT_IGNORES_SIGTERM = "subprocess.run(['sh', '-c', 'trap \"\" TERM; echo begun; while :; do sleep 1; done'])"
+# As when the signal comes just before a system call: it is noted, by another thread here, and interrupts nothing.
+AT_A_CALL_THAT_IT_DOES_NOT_INTERRUPT = (
+    "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start(); "
+    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+    "subprocess.run(['sh', '-c', 'sleep 0.2; echo begun; exec sleep 1000'])")
 AT_GNUPLOT = "bench.draw('x.gp', 'data', bench.RESULTS / 'picture')"
 
 
@@ -251,6 +256,10 @@ def test_a_child_that_left_its_parent_is_ended():
 
 def test_a_server_that_ignores_sigterm_is_ended():
     stopped(AT_A_SERVER_THAT_IGNORES_SIGTERM, signal.SIGINT)
+
+
+def test_a_signal_that_interrupts_no_call_is_not_lost():
+    stopped(AT_A_CALL_THAT_IT_DOES_NOT_INTERRUPT, signal.SIGTERM)
 
 
 def test_half_a_picture_is_removed():
