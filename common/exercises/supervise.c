@@ -31,6 +31,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MET_LIMIT = 124, NO_SANDBOX = 125, CANNOT_EXECUTE = 126, NOT_FOUND = 127 };
@@ -125,6 +126,12 @@ static bool machine_is_full(void)
            met("it left the disk less space than", SPARE_MIB, "MiB");
 }
 
+static bool cpu_time_is_used(const struct family *family)
+{
+    return family->cpu_seconds >= sandbox.cpu_seconds &&
+           met("it used", sandbox.cpu_seconds, "seconds of CPU time");
+}
+
 static bool limit_met(void)
 {
     struct family family = family_survey();
@@ -133,8 +140,8 @@ static bool limit_met(void)
         return met("it had", sandbox.processes, "processes");
     if (family.memory_mib >= memory_mib)
         return met("it used", memory_mib, "MiB of memory");
-    if (family.cpu_seconds >= sandbox.cpu_seconds)
-        return met("it used", sandbox.cpu_seconds, "seconds of CPU time");
+    if (cpu_time_is_used(&family))
+        return true;
     if (command.written >= output_kib * 1024)
         return met("it wrote", output_kib, "KiB of output");
     if ((now_ns() - command.began) / 1000000000 >= wall_seconds)
@@ -253,12 +260,11 @@ static int command_watch(int control, int signals)
             snprintf(reason, sizeof(reason), "it was interrupted");
         if (ended || *reason || now_ns() < look_at)
             continue;
-        int64_t looked_at = now_ns();
+        clock_t used = clock();
         limit_met();
-        /* To look costs time as well: of all there is at most a twentieth. */
-        int64_t pause_ns = 20 * (now_ns() - looked_at);
-        look_at = looked_at +
-                  (pause_ns > LEAST_PAUSE_MS * 1000000LL ? pause_ns : LEAST_PAUSE_MS * 1000000LL);
+        /* To look costs CPU time as well: of all there is at most a twentieth. */
+        long pause_ms = 20 * (clock() - used) / (CLOCKS_PER_SEC / 1000);
+        look_at = now_ns() + (pause_ms > LEAST_PAUSE_MS ? pause_ms : LEAST_PAUSE_MS) * 1000000LL;
     }
     if (ended && status != 0)
         scratch_is_full(); /* which may be why */
@@ -273,6 +279,9 @@ static int monitor(char **words, int control, int signals)
     family_end(sandbox.user);
     pass_output();
 
+    struct family ended = family_survey(); /* a command may be over before anybody looks */
+    if (!*reason)
+        cpu_time_is_used(&ended);
     if (!*reason && command.written >= output_kib * 1024)
         met("it wrote", output_kib, "KiB of output");
     if (*reason) {

@@ -15,6 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+from lesson import children_of, state, wait_until  # noqa: E402
 
 SUPERVISE = tap.BUILD / "common/exercises/supervise"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -142,6 +143,24 @@ def limits_threads(mode):
 def limits_cpu_time_of_all_together(mode):
     sh(mode, "for i in 1 2 3 4; do (while :; do :; done) & done; wait", "-c", "1") \
         .expect(124, "stopped: it used 1 seconds of CPU time, the limit")
+
+
+def counts_cpu_time_that_the_monitor_did_not_see(unused):
+    """It is stopped as long as the command runs: on a busy machine, too, it may come too late to look."""
+    with Folder("without namespaces") as folder:
+        process = start("without namespaces", folder, ["-c", "1"], "sh", "-c",
+                        "(echo begun; until [ -e go ]; do sleep 0.01; done; while :; do :; done) & wait")
+        expect(process.stdout.readline() == b"begun\n", "it did not begin")
+        monitor, = children_of(process.pid)
+        command, = children_of(monitor)
+        os.kill(monitor, signal.SIGSTOP)
+        pathlib.Path(folder, "go").touch()
+        ended = wait_until(lambda: state(command) == "Z", tap.PATIENCE)  # the kernel ends its child after 2 seconds
+        os.kill(monitor, signal.SIGCONT)
+        _, err = process.communicate(timeout=tap.PATIENCE)
+        expect(ended, "it did not end")
+        expect(process.returncode == 124, f"wanted status 124, got {process.returncode}")
+        expect_in("stopped: it used 1 seconds of CPU time, the limit", err.decode())
 
 
 def limits_time(mode):
@@ -286,7 +305,7 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
         expect(ran.out == "refused\ntalks to itself\n", ran.out)
 
 
-ONCE = [says_how_it_is_used]
+ONCE = [says_how_it_is_used, counts_cpu_time_that_the_monitor_did_not_see]
 COSTLY = [limits_cpu_time_of_all_together]  # a second of CPU time each: only with namespaces and without
 EACH = [function for name, function in list(globals().items())
         if callable(function) and getattr(function, "__module__", "") == "__main__" and "mode" in
