@@ -5,8 +5,10 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
@@ -30,9 +32,20 @@ __attribute__((constructor)) static void bound_the_test(void)
     const char *seconds = getenv("TEST_SECONDS");
 
     alarm(seconds ? (unsigned)atoi(seconds) : 300);
-    if (getenv("TEST_ONLY"))
+    if (getenv("TEST_ONLY") && *getenv("TEST_ONLY"))
         cmocka_set_test_filter(getenv("TEST_ONLY"));
     signal(SIGPIPE, SIG_DFL); /* if it was ignored before, no test would see it */
+}
+
+bool test_chosen(const struct CMUnitTest *tests, size_t count)
+{
+    const char *only = getenv("TEST_ONLY");
+
+    for (size_t i = 0; i < count; i++)
+        if (!only || !*only || fnmatch(only, tests[i].name, 0) == 0)
+            return true;
+    warnx("TEST_ONLY=%s: no test has such a name", only);
+    return false;
 }
 
 int test_patience(void)

@@ -12,9 +12,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #include <cmocka.h>
+
+/*
+ * Runs an array of tests, of which TEST_ONLY may choose some, and gives what main returns. A
+ * pattern that no name matches is an error.
+ */
+#define run_chosen(tests)                                                                          \
+    (test_chosen(tests, sizeof(tests) / sizeof(*(tests)))                                          \
+         ? cmocka_run_group_tests(tests, NULL, NULL)                                               \
+         : EXIT_FAILURE)
+bool test_chosen(const struct CMUnitTest *tests, size_t count);
 
 /* Seconds: 60, or what TEST_PATIENCE says. */
 #define PATIENCE test_patience()

@@ -10,9 +10,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 def run(tests):
     """Runs the functions of a module, TESTS = vars(), whose names begin with "test_"; ends the program."""
-    pattern = os.environ.get("TEST_ONLY", "*")
+    pattern = os.environ.get("TEST_ONLY") or "*"
     functions = {name[5:]: function for name, function in tests.items() if name.startswith("test_")}
     chosen = {name: function for name, function in functions.items() if fnmatch.fnmatchcase(name, pattern)}
+    if not chosen:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={pattern}: no test has such a name")
     print(f"1..{len(chosen)}")
     failed = 0
     for number, (name, function) in enumerate(chosen.items(), 1):

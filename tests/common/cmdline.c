@@ -338,5 +338,5 @@ int main(void)
         cmocka_unit_test(an_announcement_that_cannot_be_made_ends_the_program),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -319,5 +319,5 @@ int main(void)
         TEST(what_cannot_be_read_is_an_error_and_leaves_nothing_open),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -143,5 +143,5 @@ int main(void)
                                         tear_down),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -294,5 +294,5 @@ int main(void)
         TEST(what_has_no_name_is_a_question_mark),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

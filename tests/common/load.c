@@ -1069,5 +1069,5 @@ int main(void)
         TEST(progress_is_shown_on_a_terminal_and_taken_away_at_the_end),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

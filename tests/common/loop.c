@@ -768,5 +768,5 @@ int main(void)
         TEST(without_spares_every_socket_is_closed),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -306,5 +306,5 @@ int main(void)
         TEST(a_child_whose_parent_ended_before_it_could_ask_ends_as_well),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -189,5 +189,5 @@ int main(void)
         TEST(freed_samples_can_be_used_again),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

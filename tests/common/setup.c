@@ -248,5 +248,5 @@ int main(void)
         TEST(a_tool_that_is_still_missing_is_one_clear_line),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -381,5 +381,5 @@ int main(void)
         TEST(a_chapter_without_a_server_is_one_clear_line),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

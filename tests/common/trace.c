@@ -555,5 +555,5 @@ int main(void)
         TEST(what_cannot_be_traced_says_so_and_runs),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

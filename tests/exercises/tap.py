@@ -68,6 +68,8 @@ def run(cases, together=4, seconds=300, last=(), proofs=()):
     """
     only = os.environ.get("TEST_ONLY") or "*"
     cases, last = ([case for case in some if fnmatch.fnmatch(case[0], only)] for some in (cases, last))
+    if not cases and not last:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={only}: no test has such a name")
     last += proofs
     bound = int(os.environ.get("TEST_SECONDS") or seconds)
     signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))

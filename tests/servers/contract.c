@@ -639,6 +639,5 @@ int main(int argc, char **argv)
 
     (void)argc;
     subject_find(argv[0]);
-    return subject->pool ? cmocka_run_group_tests(pool_tests, NULL, NULL)
-                         : cmocka_run_group_tests(tests, NULL, NULL);
+    return subject->pool ? run_chosen(pool_tests) : run_chosen(tests);
 }

@@ -730,8 +730,8 @@ int main(int argc, char **argv)
     (void)argc;
     subject_find(argv[0]);
     if (subject->exec && !subject->worker)
-        return cmocka_run_group_tests(exec_tests, NULL, NULL);
+        return run_chosen(exec_tests);
     if (subject->pool)
-        return cmocka_run_group_tests(pool_tests, NULL, NULL);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+        return run_chosen(pool_tests);
+    return run_chosen(tests);
 }

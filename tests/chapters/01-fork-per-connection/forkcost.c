@@ -116,5 +116,5 @@ int main(void)
         TEST(a_wrong_argument_is_answered_with_the_usage),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

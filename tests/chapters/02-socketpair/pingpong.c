@@ -203,5 +203,5 @@ int main(void)
         TEST(a_child_that_is_killed_is_noticed),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -843,5 +843,5 @@ int main(void)
         TEST(two_descriptors_where_the_limit_leaves_room_for_one_are_refused),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

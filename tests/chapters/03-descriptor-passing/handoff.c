@@ -179,5 +179,5 @@ int main(void)
         TEST(a_process_that_can_open_too_little_says_so),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

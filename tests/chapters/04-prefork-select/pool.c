@@ -598,5 +598,5 @@ int main(void)
         TEST(no_worker_inherits_the_channels_of_the_others),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -354,5 +354,5 @@ int main(void)
         TEST_BY_HAND(a_descriptor_0_that_is_an_internet_socket_is_an_error, c),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }

@@ -198,5 +198,5 @@ int main(void)
         BOTH(a_port_that_is_taken_is_an_error),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_chosen(tests);
 }
