@@ -2,7 +2,7 @@
 """build.py MARP OUT [--pdf]: makes each deck of this folder OUT/NAME.html, and with --pdf OUT/NAME.pdf.
 
 A deck becomes one file that can be copied anywhere: pictures are put into it. The comments that say
-where an excerpt comes from are taken out first, since Marp shows comments as speaker notes.
+where code comes from are taken out first, since Marp shows comments as speaker notes.
 """
 import base64
 import os
@@ -27,7 +27,7 @@ def prepared(deck, pictures):
         pictures[str(path)] = f"data:{TYPES[found[3]]};base64,{base64.b64encode(path.read_bytes()).decode()}"
         return found[1] + str(path) + found[4]
 
-    return PICTURE.sub(picture, re.sub(r"^<!-- excerpt .*? -->\n", "", deck.read_text(), flags=re.M))
+    return PICTURE.sub(picture, re.sub(r"^<!-- (excerpt|sketch) .*?-->\n", "", deck.read_text(), flags=re.M))
 
 
 def main():

@@ -17,7 +17,7 @@ FAULTS = """
     const say = what => faults.push(`"${(slide.querySelector('h1, h2') || {}).textContent}": ${what}`);
     const frame = slide.getBoundingClientRect(), scale = frame.width / 1280, style = getComputedStyle(slide);
     const right = frame.right - parseFloat(style.paddingRight) * scale + 1;
-    const bottom = frame.bottom - 44 * scale;  // where the footer stands
+    const bottom = frame.bottom - 54 * scale;  // where the footer stands, and a little room for other fonts
     for (const element of slide.querySelectorAll(':scope > :not(footer):not(header)')) {
         const box = element.getBoundingClientRect(), wider = element.scrollWidth - element.clientWidth;
         if (box.bottom > bottom) say(`<${element.localName}> reaches ${Math.round((box.bottom - bottom) / scale)} px too far down`);

@@ -9,8 +9,9 @@ An excerpt begins with a comment that says where it comes from; the fenced block
     <!-- excerpt chapters/04-prefork-select/pool.c "first" to "last" -->  lines that hold these texts
 
 A definition begins with the comment above it and ends with the brace in the first column. The first
-text must be in one line of the file only; the last is sought from there. With --check nothing is
-written, and a text that differs from its source is an error.
+text must be in one line of the file only; the last is sought from there. Code of these languages that
+is in no file says so, by <!-- sketch --> above it. With --check nothing is written, and a text that
+differs from its source is an error.
 """
 import pathlib
 import re
@@ -78,6 +79,9 @@ def renewed(text):
     new, count = EXCERPT.subn(renew, text)
     if count != len(re.findall(r"^<!-- excerpt ", text, re.M)):
         raise Mistake("an excerpt has no fenced block below it")
+    for above, begin in re.findall(rf"^(.*)\n```(?:{'|'.join(LANGUAGES.values())})\n(.*)", text, re.M):
+        if not re.match("<!-- (excerpt|sketch) ", above):
+            raise Mistake(f'the code that begins with "{begin.strip()}" is no excerpt')
     return new
 
 
