@@ -403,6 +403,7 @@ def main(function):
         print(f"\n{name}: stopped", file=sys.stderr)
         status = 128 + (stopped or signal.SIGINT)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the interpreter, at its end, would be ended by it
         for number in STOPS:
             signal.signal(number, signal.SIG_IGN)
         end_descendants()

@@ -545,7 +545,7 @@ class Running(Server):
                 except BrokenPipeError:
                     break
                 end = time.monotonic() + PATIENCE
-            elif asleep(*self.processes()):
+            elif asleep(*self.processes()) and not select.select([], [self._in], [], 0)[1]:
                 break
         return data
 
@@ -558,7 +558,7 @@ class Running(Server):
                 if part == b"":
                     return False
                 self.out += part or b""
-            elif time.monotonic() > end or asleep(*self.processes()):
+            elif (time.monotonic() > end or asleep(*self.processes())) and not select.select([self._out], [], [], 0)[0]:
                 break
         return bool(enough())
 
@@ -595,12 +595,15 @@ class Running(Server):
 
 
 def asleep(*pids):
-    """True when none of these processes runs, or spins: each waits, and goes on waiting, or has ended."""
+    """True when none of these processes runs, or spins: each waits, and goes on waiting, or has ended.
+
+    One that ends may wait for a child that a sanitizer has made to look for leaks: it does not sleep.
+    """
     for _ in range(20):
-        if any(state(pid) in ("R", "D") for pid in pids):
+        if any(state(pid) in ("R", "D", "t") for pid in pids):
             return False
         time.sleep(0.005)
-    return True
+    return not any(state(child) in ("R", "D", "t") for pid in pids for child in children_of(pid))
 
 
 def send_signal(pid, number):
