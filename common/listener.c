@@ -52,8 +52,8 @@ static int open_listener(const char *address, int port, bool shared)
         return -1;
     }
 
-    /* Non-blocking: between select and accept a client may have gone, and then a blocking
-     * accept would hold the whole server until the next one comes. */
+    /* Non-blocking: between select and accept the connection may have gone (accept(2), NOTES), and
+     * then a blocking accept would hold the whole server until the next one comes. */
     int listener = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     /* SO_REUSEADDR: a server that is restarted need not wait until the connections of the last

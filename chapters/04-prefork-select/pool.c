@@ -85,8 +85,8 @@ static _Noreturn void worker_begin(const struct pool *pool, int channel)
      * worker off it in the middle of their work: fewer switches, less CPU for a connection. */
     if (sched_getscheduler(0) == SCHED_OTHER)
         sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-    /* The channel stays open to the end: closed first, the master might see that, and kill this
-     * process before _exit has said how it ended. */
+    /* The channel is not closed here: at its end the master kills what may be left of a worker, and
+     * might do so before _exit has said how that ended. */
     _exit(config->start(channel));
 }
 

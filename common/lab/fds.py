@@ -87,6 +87,8 @@ def fds_03():
                 wait_until(lambda: settled(1), "the hand-over")
                 tables.show(both, "after: the taker has it, too")
             finally:
+                giver.kill()  # and with it the taker, before the file ends: neither has anything to say about that
+                giver.wait()
                 os.close(writer)
 
 

@@ -2,7 +2,8 @@
  * naive: what becomes of a receiver that believes what it is sent (chapter 3).
  *
  * A sender that is not friendly puts two descriptors into each message. It meets a receiver that
- * takes the first control message for what it hopes it is, as textbooks do, and then read_fd.
+ * takes the first control message for what it hopes it is, as much short code does, and then
+ * read_fd.
  */
 #include "fdpass.h"
 #include "process.h"
@@ -42,7 +43,7 @@ static void send_two(int channel, int fd)
         err(EXIT_FAILURE, "sendmsg");
 }
 
-/* The textbook's way: no look at level, type, length, MSG_CTRUNC or a second descriptor. */
+/* Believes the sender: no look at level, type, length, MSG_CTRUNC or a second descriptor. */
 static ssize_t naive_read_fd(int channel, void *data, size_t len, int *fd)
 {
     static union {
@@ -133,7 +134,7 @@ static void show(const char *title, ssize_t (*receiver)(int, void *, size_t, int
 int main(void)
 {
     close_range(STDERR_FILENO + 1, ~0u, 0); /* so that the numbers are small ones */
-    show("the textbook's receiver:", naive_read_fd);
+    show("a credulous receiver:", naive_read_fd);
     show("read_fd:", read_fd);
     return EXIT_SUCCESS;
 }
