@@ -41,8 +41,9 @@ check valgrind 'make valgrind'
 check coverage 'make coverage'
 check model 'make model'
 check report 'tests/report/report.py'
-check texts 'make -j2 build && tests/texts/check.sh'
 check slides "make slides && python3 tests/slides.py $build/slides"
+# After slides: the commands of the texts, make slides among them, run where there is no network.
+check texts 'make -j2 build && tests/texts/check.sh'
 check fuzz "make fuzz FUZZ=${FUZZ:-60}"
 check mutants 'make mutants'
 check soak "make soak SOAK=${SOAK:-50000}"
