@@ -1,9 +1,6 @@
 # The front door: one target for each thing a reader does. `make` alone prints them, from the
 # comments behind `##` in this file. How things are built stands in common/build.mk.
 
-# The servers that keep the promises; each is tested by the same suite and measured by the same load.
-servers := 01 04 05 05-python
-
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 include common/build.mk
@@ -16,12 +13,12 @@ prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
 help: ## this list
 	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed -E '/NN-K|watch-/s/%/NN-K/; s/%/NN/' | expand -t 16
 
-build: $(programs) $(ballast) $(trace) ## compile all programs
+build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
     libfuzzer chromium tidy npm codespell strace ss nc pgrep
 
-tests: $(unit_tests) $(server_tests) $(soaks)
+tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
 # Tests start Python some thousand times. The system's starts in a tenth of the time that the python3
 # of a version manager takes, which is a script.
@@ -78,7 +75,7 @@ timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
 	@common/setup.sh gnuplot python3
 	@common/report/timeline.py $*
 
-report: ## all tables and plots measured so far, on one page for a browser or a web server
+report: $(registry) ## all tables and plots measured so far, on one page for a browser or a web server
 	@common/setup.sh python3
 	@common/report/report.py
 
@@ -195,7 +192,7 @@ of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests
 there_is = $(if $(filter $*,$(numbers)),:, \
     echo "make: there is no chapter \"$*\"; say one of: $(numbers)" >&2; exit 2)
 
-build-%: $$(call of,$(programs)) $(BUILD)/common/load/load
+build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
 	@$(there_is)
 
 test-%: build-% $$(call of,$(unit_tests) $(server_tests)) ## test chapter NN alone

@@ -4,7 +4,7 @@
 BUILD    ?= build
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-INCLUDES := -Icommon -Icommon/load -Icommon/trace $(addprefix -I,$(wildcard chapters/[0-9]*))
+INCLUDES := -Icommon -Icommon/load -Icommon/trace
 
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
@@ -14,38 +14,75 @@ export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
 
 compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
+# ---- chapters ------------------------------------------------------------------------------
+
+# Each chapter says in its programs.mk what is built in it, of what, and which servers that gives. It is
+# read when these say where it is, and by plain make, so that only they must not stand in a recipe:
+#
+#   $(room)    its folder, chapters/NN-name
+#   $(here)    where that is built
+#   $(tests)   where its tests are built, which lie in tests/chapters/NN-name
+#
+# It may add to these lists:
+#
+#   programs   $(here)/NAME is made of NAME.c, of common's library, and of the objects that a rule
+#              without a recipe names: those of this chapter, or what one below has set a variable to
+#   servers    the name of a server: the chapter's number, or that, a hyphen and a word. Of each:
+#     NAME.program     what is started
+#     NAME.arguments   with which arguments, if any; one with a slash is a file of this tree
+#     NAME.label       what tables and plots call it
+#     NAME.family      what it shares a colour with
+#     NAME.can         what it can, and thus which tests are for it: see tests/servers/subject.h
+#
+# A chapter sees the headers of common/, its own, and those of the chapters below.
+programs :=
+servers  :=
+floors   :=
+
+define enter
+room   := $(1)
+here   := $(BUILD)/$(1)
+tests  := $(BUILD)/tests/$(1)
+floors += -I$(1)
+$(BUILD)/$(1)/%.o $(BUILD)/tests/$(1)/%.o: INCLUDES := $(INCLUDES) $$(floors)
+known  := $$(servers)
+include $(wildcard $(1)/programs.mk)
+$$(foreach server,$$(filter-out $$(known),$$(servers)),$$(eval $$(server).chapter := $(notdir $(1))))
+endef
+$(foreach chapter,$(sort $(wildcard chapters/[0-9]*)),$(eval $(call enter,$(chapter))))
+
+# The one list of servers, for the suites and for what measures and shows: a row each, with tabs between.
+registry := $(BUILD)/servers.tsv
+columns  := name chapter program arguments label family can
+
+row = printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' '$(1)' '$($(1).chapter)' '$($(1).program:$(BUILD)/%=%)' \
+    '$($(1).arguments)' '$($(1).label)' '$($(1).family)' '$($(1).can)'
+
+$(registry): always
+	@mkdir -p $(@D)
+	@{ printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' $(columns); $(foreach server,$(servers),$(call row,$(server)); )} >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: always
+
 # ---- programs ------------------------------------------------------------------------------
 
-programs := $(addprefix $(BUILD)/, \
-    chapters/01-fork-per-connection/server \
-    chapters/01-fork-per-connection/forkcost \
-    chapters/02-socketpair/pingpong \
-    chapters/03-descriptor-passing/handoff \
-    chapters/03-descriptor-passing/passcost \
-    chapters/04-prefork-select/server \
-    chapters/05-exec-workers/server \
-    chapters/05-exec-workers/worker \
-    common/exercises/supervise \
-    common/lab/boundaries \
-    common/lab/leaky \
-    common/lab/naive \
-    common/load/load \
-    common/peers/accept \
-    common/peers/reuseport)
+programs += $(addprefix $(BUILD)/common/, \
+    exercises/supervise \
+    lab/boundaries \
+    lab/leaky \
+    lab/naive \
+    load/load \
+    peers/accept \
+    peers/reuseport)
 
 # What a program or test is made of besides its own .o and common's library.
 library := $(BUILD)/common/common.a
-fdpass  := $(BUILD)/chapters/03-descriptor-passing/fdpass.o
-pool    := $(BUILD)/chapters/04-prefork-select/pool.o $(fdpass)
 cputime := $(BUILD)/common/load/cputime.o
 load    := $(addprefix $(BUILD)/common/load/, options.o report.o loop.o schedule.o) $(cputime)
 
-$(BUILD)/chapters/03-descriptor-passing/handoff: $(fdpass)
-$(BUILD)/chapters/03-descriptor-passing/passcost: $(fdpass)
-$(BUILD)/chapters/04-prefork-select/server: $(pool)
-$(BUILD)/chapters/05-exec-workers/server: $(pool)
-$(BUILD)/chapters/05-exec-workers/worker: $(pool)
 $(BUILD)/common/lab/naive: $(fdpass)
+$(BUILD)/common/lab/naive.o: INCLUDES += -Ichapters/03-descriptor-passing
 $(BUILD)/common/load/load: $(load)
 $(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/peers/floor.o
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
@@ -81,19 +118,18 @@ $(trace): common/trace/trace.c
 # ---- tests ---------------------------------------------------------------------------------
 
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
-# The suites in tests/servers hold for every server: each runs once a server, under its name.
+# The suites in tests/servers hold for every server: each runs once a server, under its name. The soak is for
+# those that have workers at rest, and of those that are one program with several arguments, for one.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/common/*/*.c tests/chapters/*/*.c))
 suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
 server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
-soaks        := $(patsubst %,$(BUILD)/tests/servers/soak-%,$(filter-out 01 %-python,$(servers)))
+soaked       := $(foreach server,$(servers),$(if $(filter rest=0,$($(server).can))$($(server).arguments),,$(server)))
+soaks        := $(soaked:%=$(BUILD)/tests/servers/soak-%)
 support      := $(BUILD)/tests/support.o $(cputime)
 script_tests := $(wildcard tests/common/report/*.py)
 
 $(BUILD)/tests/common/schedule: $(BUILD)/common/load/schedule.o
 $(BUILD)/tests/common/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)
-$(BUILD)/tests/chapters/03-descriptor-passing/fdpass: $(fdpass)
-$(BUILD)/tests/chapters/04-prefork-select/pool: $(pool)
-$(BUILD)/tests/chapters/05-exec-workers/worker: $(fdpass)
 
 # The functions that a test replaces by its own (ld's --wrap), to make them fail.
 $(BUILD)/tests/common/echo: wrap = recv send
@@ -102,9 +138,6 @@ $(BUILD)/tests/common/cputime: wrap = opendir reallocarray
 $(BUILD)/tests/common/samples: wrap = reallocarray
 $(BUILD)/tests/common/loop: wrap = clock_gettime epoll_create1 epoll_ctl epoll_wait timerfd_create \
     timerfd_settime socket setsockopt bind connect send recv shutdown close
-$(BUILD)/tests/chapters/03-descriptor-passing/fdpass: wrap = recvmsg sendmsg close
-$(BUILD)/tests/chapters/04-prefork-select/pool: wrap = fork socketpair accept4 select sendmsg read \
-    waitpid calloc
 
 $(suites): $(BUILD)/tests/servers/subject.o
 

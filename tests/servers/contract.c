@@ -286,7 +286,7 @@ static void takes_8_workers_by_default(void **state)
     struct server server = start_with("-p", "0", NULL);
 
     (void)state;
-    if (subject->pool)
+    if (subject->hand_over)
         assert_int_equal(children_of(server.pid, NULL, 0), 8);
     assert_string_equal(server.address, "127.0.0.1");
     expect_service(&server);
@@ -542,7 +542,7 @@ static void expect_end_by(int signal_number, bool busy)
     for (int i = 0; i < 3 && busy; i++)
         exchange(connections[i], "here", 4);
     int count = children_of(server.pid, children, 8);
-    assert_int_equal(count, subject->pool || busy ? 3 : 0);
+    assert_int_equal(count, subject->hand_over || busy ? 3 : 0);
 
     assert_int_equal(kill(server.pid, signal_number), 0);
     struct server gone = server;
@@ -639,5 +639,5 @@ int main(int argc, char **argv)
 
     (void)argc;
     subject_find(argv[0]);
-    return subject->pool ? run_chosen(pool_tests) : run_chosen(tests);
+    return subject->hand_over ? run_chosen(pool_tests) : run_chosen(tests);
 }

@@ -44,7 +44,7 @@ static bool is_calm(void *argument)
     pid_t workers[64];
     int count = children_of(calm->server->pid, workers, 64);
 
-    if (count != (subject->pool ? WORKERS : 0) || process_state(calm->server->pid) != 'S')
+    if (count != (subject->hand_over ? WORKERS : 0) || process_state(calm->server->pid) != 'S')
         return false;
     if (calm->descriptors && descriptors_of(calm->server->pid) != calm->descriptors)
         return false;
@@ -70,7 +70,7 @@ static struct server start(struct calm *calm, pid_t workers[WORKERS])
     *calm = (struct calm){.server = &server, .workers = workers};
     assert_true(wait_until(is_calm, calm));
     calm->descriptors = descriptors_of(server.pid);
-    if (subject->pool)
+    if (subject->hand_over)
         calm->descriptors_of_worker = descriptors_of(workers[0]);
     assert_true(wait_until(is_calm, calm)); /* so has every worker as many as the first */
     return server;
@@ -316,7 +316,7 @@ static void kill_master(struct server *server, bool busy)
         exchange(connections[i], "here", 4);
     }
     int count = children_of(server->pid, workers, WORKERS);
-    assert_int_equal(count, subject->pool || busy ? WORKERS : 0);
+    assert_int_equal(count, subject->hand_over || busy ? WORKERS : 0);
     kill(server->pid, SIGKILL);
     assert_int_equal(server_wait(server), 128 + SIGKILL);
     expect_gone(workers, count);
@@ -378,12 +378,12 @@ static void endures_a_storm_of_signals_under_load(void **state)
     struct load load = load_start(&server, 8, many(2000));
     for (int i = 0; process_state(load.pid) != 'Z'; i++) {
         kill(server.pid, storm[i % 6]);
-        if (subject->pool)
+        if (subject->hand_over)
             kill(workers[i / 6 % WORKERS], storm[i % 6]);
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
     kill(server.pid, SIGCONT);
-    for (int i = 0; i < WORKERS && subject->pool; i++)
+    for (int i = 0; i < WORKERS && subject->hand_over; i++)
         kill(workers[i], SIGCONT);
     struct load_result result = load_finish(&load);
     assert_int_equal(result.ok, many(2000));
@@ -514,7 +514,7 @@ static void waits_when_processes_run_out(void **state)
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_NPROC, &before), 0);
     limit_processes(uid, server.pid, 1);
-    if (subject->pool) { /* the others serve on; the place of the dead one is filled later */
+    if (subject->hand_over) { /* the others serve on; the place of the dead one is filled later */
         pid_t workers[WORKERS];
         assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS);
         kill(workers[0], SIGKILL);
@@ -729,9 +729,9 @@ int main(int argc, char **argv)
 
     (void)argc;
     subject_find(argv[0]);
-    if (subject->exec && !subject->worker)
+    if (subject->exec && !subject->arguments[0])
         return run_chosen(exec_tests);
-    if (subject->pool)
+    if (subject->hand_over)
         return run_chosen(pool_tests);
     return run_chosen(tests);
 }

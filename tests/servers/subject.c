@@ -1,30 +1,93 @@
 #include "subject.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct subject subjects[] = {
-    {"01", "chapters/01-fork-per-connection/server", NULL, .pool = false, .exec = false},
-    {"04", "chapters/04-prefork-select/server", NULL, .pool = true, .exec = false},
-    {"05", "chapters/05-exec-workers/server", NULL, .pool = true, .exec = true},
-    {"05-python", "chapters/05-exec-workers/server", "chapters/05-exec-workers/worker.py",
-     .pool = true, .exec = true},
+static struct subject found;
+const struct subject *subject;
+
+/* The words in a row's last column. What each means stands at struct subject. */
+static const struct {
+    const char *word;
+    bool *flag;
+} flags[] = {
+    {"accept", &found.accept}, {"batch", &found.batch},         {"drain", &found.drain},
+    {"exec", &found.exec},     {"hand-over", &found.hand_over}, {"select", &found.select},
 };
 
-const struct subject *subject;
+/* rest=0, rest=all, or rest=2..all. Returns false for anything else. */
+static bool take_rest(const char *word)
+{
+    char end = '\0';
+
+    if (strcmp(word, "rest=0") == 0)
+        found.least = found.most = 0;
+    else if (strcmp(word, "rest=all") == 0)
+        found.least = found.most = INT_MAX;
+    else if (sscanf(word, "rest=%d..al%c", &found.least, &end) == 2 && end == 'l')
+        found.most = INT_MAX;
+    else
+        return false;
+    return true;
+}
+
+static bool take_word(const char *word)
+{
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+        if (strcmp(word, flags[i].word) == 0)
+            return *flags[i].flag = true;
+    return take_rest(word);
+}
+
+static void take_row(char *columns[7])
+{
+    int count = 0;
+
+    found.name = columns[0];
+    found.program = columns[2];
+    for (char *word = strtok(columns[3], " "); word && count < SUBJECT_ARGUMENTS - 1;
+         word = strtok(NULL, " "))
+        found.arguments[count++] = word;
+    for (char *word = strtok(columns[6], " "); word; word = strtok(NULL, " "))
+        if (!take_word(word)) {
+            fprintf(stderr, "servers.tsv: %s can \"%s\", which no suite knows\n", found.name, word);
+            exit(2);
+        }
+    subject = &found;
+}
 
 void subject_find(const char *program)
 {
     const char *name = strchr(strrchr(program, '/') ? strrchr(program, '/') : program, '-');
+    static char line[1024];
+    FILE *rows = fopen(built("servers.tsv"), "re");
 
-    for (size_t i = 0; name && i < sizeof(subjects) / sizeof(*subjects); i++)
-        if (strcmp(subjects[i].name, name + 1) == 0)
-            subject = &subjects[i];
+    while (rows && name && !subject && fgets(line, sizeof(line), rows)) {
+        char *columns[7] = {NULL}, *rest = line;
+        for (int i = 0; i < 7; i++)
+            columns[i] = strsep(&rest, "\t\n");
+        if (strcmp(columns[0], name + 1) == 0 && columns[6])
+            take_row(columns);
+    }
+    if (rows)
+        fclose(rows);
     if (!subject) {
-        fprintf(stderr, "%s: no such server in tests/servers/subject.c\n", program);
+        fprintf(stderr, "%s: no such server in %s, which make writes\n", program,
+                built("servers.tsv"));
         exit(2);
     }
+}
+
+int at_least(int workers)
+{
+    return subject->least < workers ? subject->least : workers;
+}
+
+int at_most(int workers)
+{
+    return subject->most < workers ? subject->most : workers;
 }
 
 /* What a command line of the subject begins with. Returns the number of arguments. */
@@ -33,10 +96,8 @@ static int begin_arguments(const char *arguments[])
     int count = 0;
 
     arguments[count++] = built(subject->program);
-    if (subject->worker) {
-        arguments[count++] = "-w";
-        arguments[count++] = source(subject->worker);
-    }
+    for (const char *const *next = subject->arguments; *next; next++)
+        arguments[count++] = strchr(*next, '/') ? source(*next) : *next;
     return count;
 }
 

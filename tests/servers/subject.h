@@ -7,16 +7,37 @@
 
 #include "support.h"
 
+/*
+ * A row of servers.tsv, which make writes from the chapters' programs.mk. What a server can is said
+ * in words; those without a value stand behind their meaning.
+ */
+enum { SUBJECT_ARGUMENTS = 8 };
 struct subject {
-    const char *name;    /* as in the Makefile's list of servers */
-    const char *program; /* below build/ */
-    const char *worker;  /* -w, below the source tree; NULL for none */
-    bool pool;           /* has its workers from the start, and pool.c for its master */
-    bool exec;           /* its workers are another program */
+    const char *name;
+    const char *program;                      /* below build/ */
+    const char *arguments[SUBJECT_ARGUMENTS]; /* NULL ends them; with a slash: a file of the tree */
+
+    /*
+     * How many workers it has when it serves nobody: rest=0 none, rest=all as many as WORKERS says,
+     * rest=2..all at least 2 of those, and now more, now fewer. When all are wanted there are
+     * always WORKERS. Compare with at_least and at_most.
+     */
+    int least, most;
+
+    bool accept;    /* accept: the workers accept, so that nothing is handed over and logged */
+    bool hand_over; /* hand-over: a connection goes to a worker that exists, through a channel */
+    bool select;    /* select: the master watches each worker with it, so FD_SETSIZE is a limit */
+    bool exec;      /* exec: the workers are another program: `worker` beside it, or that of -w */
+    bool batch;     /* batch: the workers run as SCHED_BATCH */
+    bool drain;     /* drain: after SIGTERM what the workers serve is served to its end */
 };
 
 /* The one that this program is to test. */
 extern const struct subject *subject;
+
+/* How many workers the subject has at rest, at least and at most, when WORKERS is `workers`. */
+int at_least(int workers);
+int at_most(int workers);
 
 /* Finds the subject by the name of this program, argv[0]; ends the program if there is none. */
 void subject_find(const char *program);

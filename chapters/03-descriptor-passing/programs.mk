@@ -1,0 +1,10 @@
+# What chapter 3 builds. The words are those of common/build.mk.
+programs += $(here)/handoff $(here)/passcost
+
+# The module that the chapters above build on.
+fdpass := $(here)/fdpass.o
+
+$(here)/handoff $(here)/passcost: $(fdpass)
+
+$(tests)/fdpass: $(fdpass)
+$(tests)/fdpass: wrap = recvmsg sendmsg close
