@@ -42,7 +42,7 @@ bool test_chosen(const struct CMUnitTest *tests, size_t count)
     const char *only = getenv("TEST_ONLY");
 
     for (size_t i = 0; i < count; i++)
-        if (!only || !*only || fnmatch(only, tests[i].name, 0) == 0)
+        if (tests[i].name && (!only || !*only || fnmatch(only, tests[i].name, 0) == 0))
             return true;
     warnx("TEST_ONLY=%s: no test has such a name", only);
     return false;

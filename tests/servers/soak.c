@@ -84,6 +84,15 @@ static bool has_all_workers_asleep(void *server)
     return count == WORKERS && process_state(pid) == 'S';
 }
 
+/* Clients that hold every worker: then there are WORKERS of them, whatever there is at rest. */
+static void hold_all(const struct server *server, int connections[WORKERS])
+{
+    for (int i = 0; i < WORKERS; i++) {
+        connections[i] = connect_to(server);
+        exchange(connections[i], "here", 4);
+    }
+}
+
 static long resident_kib(pid_t pid)
 {
     char path[64], line[256];
@@ -139,7 +148,8 @@ static void soak(void **state)
         lost += result.connections - result.ok;
         assert_in_range(result.connections - result.ok, 0, killed - killed_before);
 
-        expect_service(&server);
+        int held[WORKERS];
+        hold_all(&server, held);
         assert_true(wait_until(has_all_workers_asleep, &server)); /* so there are no zombies */
         last_kib = resident_kib(server.pid);
         if (batch == 0) {
@@ -147,6 +157,8 @@ static void soak(void **state)
             first_descriptors = descriptors_of(server.pid);
         }
         assert_int_equal(descriptors_of(server.pid), first_descriptors);
+        for (int i = 0; i < WORKERS; i++)
+            close(held[i]);
     }
     show_progress(BATCHES, begin);
     print_message("# %ld connections, %ld resets, %ld workers killed, %ld connections lost with "

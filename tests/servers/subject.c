@@ -80,6 +80,18 @@ void subject_find(const char *program)
     }
 }
 
+const char *subject_called(void)
+{
+    return strrchr(subject->program, '/') + 1;
+}
+
+bool is_of_subject(const char *errors)
+{
+    size_t length = strlen(subject_called());
+
+    return strncmp(errors, subject_called(), length) == 0 && strncmp(errors + length, ": ", 2) == 0;
+}
+
 int at_least(int workers)
 {
     return subject->least < workers ? subject->least : workers;

@@ -35,6 +35,12 @@ struct subject {
 /* The one that this program is to test. */
 extern const struct subject *subject;
 
+/* What it calls itself: the last part of .program. */
+const char *subject_called(void);
+
+/* True when what a program said on stderr begins with that name, a colon and a blank. */
+bool is_of_subject(const char *errors);
+
 /* How many workers the subject has at rest, at least and at most, when WORKERS is `workers`. */
 int at_least(int workers);
 int at_most(int workers);
