@@ -1,6 +1,7 @@
 #include "cmdline.h"
 
 #include "listener.h"
+#include "log.h"
 
 #include <ctype.h>
 #include <err.h>
@@ -112,10 +113,12 @@ usage:
 
 void cmdline_announce(const struct cmdline *cmdline, int listener)
 {
-    char name[SOCKET_NAME_MAX];
+    char name[SOCKET_NAME_MAX], line[SOCKET_NAME_MAX + 64];
+    int length =
+        snprintf(line, sizeof(line), "listening on %s, %d worker%s\n", local_name(listener, name),
+                 cmdline->workers, cmdline->workers == 1 ? "" : "s");
 
-    if (printf("listening on %s, %d worker%s\n", local_name(listener, name), cmdline->workers,
-               cmdline->workers == 1 ? "" : "s") < 0 ||
-        fflush(stdout) == EOF)
+    /* Like the log it is lost rather than waited for: clients are there already. */
+    if (write_now(STDOUT_FILENO, line, (size_t)length) == -1 && errno != EAGAIN)
         err(EXIT_FAILURE, "stdout");
 }

@@ -59,10 +59,12 @@ static int open_listener(const char *address, int port, bool shared)
     /* SO_REUSEADDR: a server that is restarted need not wait until the connections of the last
      * one have left TIME_WAIT. TCP_NODELAY: an echo must not wait for more to send.
      * SO_KEEPALIVE: a client whose machine has vanished is noticed, after two hours.
+     * SO_OOBINLINE: an urgent byte (MSG_OOB) stays among the others, and is echoed like them.
      * SOMAXCONN: clients that find every worker busy wait in the backlog. */
     if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
                            set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
                            set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
+                           set_on(listener, SOL_SOCKET, SO_OOBINLINE) == -1 ||
                            (shared && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
                            bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
                            listen(listener, SOMAXCONN) == -1)) {

@@ -15,8 +15,8 @@ bool address_valid(const char *address);
  * EINVAL when `address` is no IP address, else what socket(2), bind(2) or listen(2) said.
  *
  * The listener is non-blocking and close-on-exec. Connections accepted from it inherit
- * TCP_NODELAY and SO_KEEPALIVE; they are blocking, since on Linux accept4(2) does not inherit
- * O_NONBLOCK.
+ * TCP_NODELAY, SO_KEEPALIVE and SO_OOBINLINE; they are blocking, since on Linux accept4(2) does not
+ * inherit O_NONBLOCK.
  */
 int listener_open(const char *address, int port);
 

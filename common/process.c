@@ -1,10 +1,28 @@
+#define _GNU_SOURCE 1 /* SCHED_BATCH */
+
 #include "process.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { REAP_MS = 200 }; /* how long who was sent SIGKILL is waited for */
+
+int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 int signals_open(int signal_number, ...)
 {
@@ -34,6 +52,21 @@ int signals_next(int signals)
     return (int)info.ssi_signo;
 }
 
+const char *children_impossible(void)
+{
+    static const char path[] = "/proc/self/ns/pid_for_children";
+    char own[64] = "", of_children[64] = "";
+    struct stat link;
+
+    /* Until its first child is born a new namespace has this name, and no value. */
+    if (readlink("/proc/self/ns/pid", own, sizeof(own) - 1) != -1 && lstat(path, &link) == 0) {
+        if (readlink(path, of_children, sizeof(of_children) - 1) == -1 ||
+            strcmp(own, of_children) != 0)
+            return "children would be born in another PID namespace (unshare -p without -f?)";
+    }
+    return NULL;
+}
+
 pid_t fork_child(void)
 {
     pid_t parent = getpid();
@@ -53,4 +86,53 @@ pid_t fork_child(void)
         sigprocmask(SIG_SETMASK, &none, NULL);
     }
     return child;
+}
+
+/* Reaps those of the children that have ended. Returns true when nobody is left. */
+static bool reap(pid_t children[], int count)
+{
+    bool all = true;
+
+    for (int i = 0; i < count; i++) {
+        if (children[i] != 0 && waitpid(children[i], NULL, WNOHANG) != 0)
+            children[i] = 0; /* dead; or not a child, and not to be waited for */
+        all = all && children[i] == 0;
+    }
+    return all;
+}
+
+/* Waits until all children have been reaped, or `ms` have passed. Returns true when nobody is left.
+ */
+static bool wait_for_end(pid_t children[], int count, int ms)
+{
+    int64_t deadline = now_ms() + ms;
+    sigset_t death;
+
+    sigemptyset(&death);
+    sigaddset(&death, SIGCHLD);
+    while (!reap(children, count)) {
+        int64_t left = deadline - now_ms();
+        if (left <= 0)
+            return false;
+        /* A death since reap looked is pending, and ends this at once. */
+        sigtimedwait(&death, NULL,
+                     &(struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000});
+    }
+    return true;
+}
+
+void children_end(pid_t children[], int count, int grace_ms)
+{
+    if (wait_for_end(children, count, grace_ms))
+        return;
+    for (int i = 0; i < count; i++)
+        if (children[i] != 0)
+            kill(children[i], SIGKILL);
+    wait_for_end(children, count, REAP_MS);
+}
+
+void wait_for_the_cpu(void)
+{
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 }

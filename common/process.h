@@ -2,7 +2,15 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <stdint.h>
 #include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Milliseconds on CLOCK_MONOTONIC, which no one sets: clock_gettime(2). */
+int64_t now_ms(void);
 
 /*
  * Blocks the signals in the list, which a 0 ends, and returns a descriptor that is readable while
@@ -18,6 +26,14 @@ int signals_open(int signal, ...);
 int signals_next(int signals);
 
 /*
+ * Returns NULL when this process can have children that it may rely on, else a line that says why
+ * not: they would be born in another PID namespace than their parent's ("unshare -p" without -f).
+ * The first of them would be that namespace's init, and with it all others would die, and none
+ * could follow. See pid_namespaces(7).
+ */
+const char *children_impossible(void);
+
+/*
  * fork(2), with differences in the child: no signal is blocked, whatever the parent blocked;
  * SIGTERM, SIGINT and SIGPIPE have their default action; and the kernel ends the child when its
  * parent ends, by kill -9 too (PR_SET_PDEATHSIG in prctl(2)). The "parent" is the thread that
@@ -27,5 +43,26 @@ int signals_next(int signals);
  * Returns the child's process id in the parent, 0 in the child, -1 with errno when fork failed.
  */
 pid_t fork_child(void);
+
+/*
+ * Ends children: waits `grace_ms` for them to end by themselves, sends SIGKILL to those that have
+ * not, and reaps them. A 0 in the list is nobody; who has been reaped becomes 0.
+ *
+ * Returns a fifth of a second after the SIGKILL in any case: who is traced (ptrace(2)) can be
+ * reaped by its tracer only, and who sleeps in the kernel dies when it wakes up. SIGCHLD must be
+ * blocked.
+ */
+void children_end(pid_t children[], int count, int grace_ms);
+
+/*
+ * From here on this process, and those that it forks, do not push a running process off its CPU
+ * when they wake up, but wait until that sleeps or has had its time: SCHED_BATCH in sched(7). It is
+ * allowed to everybody. A process that has another policy than SCHED_OTHER keeps it.
+ */
+void wait_for_the_cpu(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

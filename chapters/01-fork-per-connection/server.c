@@ -7,14 +7,15 @@
 #include "cmdline.h"
 #include "echo.h"
 #include "listener.h"
+#include "log.h"
 #include "process.h"
 
 #include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,6 +25,8 @@ static struct cmdline cmdline;
 static int listener, signals;
 static pid_t *children; /* one slot a WORKER, 0 when free */
 static int living;
+static bool exhausted;   /* descriptors, memory or processes: try again in a moment */
+static int64_t shortage; /* when that was last so */
 
 /* Starts a child that serves `connection`. Returns false when there can be no child now. */
 static bool child_make(int connection)
@@ -40,7 +43,7 @@ static bool child_make(int connection)
         _exit(EXIT_SUCCESS);
     }
     if (cmdline.verbose)
-        warnx("descriptor %d goes to child %d", connection, (int)child);
+        log_line("descriptor %d goes to child %d", connection, (int)child);
     for (int i = 0; i < cmdline.workers; i++) {
         if (children[i] == 0) {
             children[i] = child;
@@ -66,11 +69,18 @@ static void children_reap(void)
     }
 }
 
+/* What failed may succeed in a moment. Says so once, and not ten times a second. */
+static void run_short(const char *what)
+{
+    exhausted = true;
+    if (series_begins(&shortage))
+        log_line("%s: %s; clients wait", what, strerror(errno));
+}
+
 /* Accepts and forks until a signal asks it to stop. */
 static void serve(void)
 {
-    int connection = -1;    /* accepted, but no child serves it yet */
-    bool exhausted = false; /* descriptors, memory or processes: try again in a moment */
+    int connection = -1; /* accepted, but no child serves it yet */
 
     for (;;) {
         fd_set readable;
@@ -81,12 +91,17 @@ static void serve(void)
         if (connection == -1 && living < cmdline.workers && !exhausted)
             FD_SET(listener, &readable);
         int highest = listener > signals ? listener : signals;
-        if (select(highest + 1, &readable, NULL, NULL, exhausted ? &moment : NULL) == -1) {
-            if (errno == EINTR)
-                continue;
-            err(EXIT_FAILURE, "select");
+        bool briefly = exhausted;
+        exhausted = false; /* until something runs short again */
+        if (select(highest + 1, &readable, NULL, NULL, briefly ? &moment : NULL) == -1) {
+            if (errno != EINTR && errno != ENOMEM)
+                err(EXIT_FAILURE, "select");
+            if (errno == ENOMEM) {
+                run_short("select");
+                usleep(100000);
+            }
+            continue;
         }
-        exhausted = false;
 
         if (FD_ISSET(signals, &readable)) {
             int received = signals_next(signals);
@@ -98,14 +113,15 @@ static void serve(void)
             /* A client that has gone since select saw it is no error; any other leaves the
              * connection in the backlog, and the listener readable. */
             connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-            exhausted = connection == -1 && errno != EAGAIN && errno != ECONNABORTED;
+            if (connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
+                run_short("cannot accept");
         }
         if (connection != -1) {
             if (child_make(connection)) {
                 close(connection); /* the child has its own; with two, the client sees no end */
                 connection = -1;
             } else {
-                exhausted = true;
+                run_short("cannot fork");
             }
         }
     }
@@ -118,6 +134,8 @@ int main(int argc, char **argv)
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (!children || signals == -1)
         err(EXIT_FAILURE, "cannot start");
+    if (children_impossible())
+        errx(EXIT_FAILURE, "%s", children_impossible());
     listener = listener_open(cmdline.address, cmdline.port);
     if (listener == -1)
         err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
@@ -129,11 +147,6 @@ int main(int argc, char **argv)
     serve();
 
     close(listener);
-    for (int i = 0; i < cmdline.workers; i++)
-        if (children[i] != 0)
-            kill(children[i], SIGKILL); /* its connection may be silent for hours */
-    for (int i = 0; i < cmdline.workers; i++)
-        if (children[i] != 0)
-            waitpid(children[i], NULL, 0);
+    children_end(children, cmdline.workers, 0); /* its connection may be silent for hours */
     return EXIT_SUCCESS;
 }

@@ -1,0 +1,113 @@
+#define _GNU_SOURCE 1 /* program_invocation_short_name */
+
+#include "log.h"
+
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LINE_MAX_BYTES = 1024, /* less than PIPE_BUF: a pipe takes it whole, or not at all */
+    SERIES_MS = 10000,
+};
+
+/* For the time of a write a signal is blocked, and taken away again if it was the write's. */
+static ssize_t write_without_sigpipe(int fd, const char *bytes, size_t length)
+{
+    sigset_t pipe_only, pending, before;
+
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    sigpending(&pending);
+    sigprocmask(SIG_BLOCK, &pipe_only, &before);
+    ssize_t written = write(fd, bytes, length);
+    int error = errno;
+    if (written == -1 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe_only, NULL, &(struct timespec){0});
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return written;
+}
+
+/*
+ * A pipe or a terminal is opened once more, by its name in /proc: that is a description of our own,
+ * which alone becomes non-blocking. Where that is not allowed (another user's terminal), or no
+ * descriptor is left, poll has to do: then only another writer in the same moment could fool us.
+ */
+static ssize_t write_to_pipe(int fd, const char *bytes, size_t length)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own == -1) {
+        struct pollfd room = {.fd = fd, .events = POLLOUT};
+        if (poll(&room, 1, 0) == 1)
+            return write_without_sigpipe(fd, bytes, length);
+        errno = EAGAIN;
+        return -1;
+    }
+    ssize_t written = write_without_sigpipe(own, bytes, length);
+    int error = errno;
+    close(own);
+    errno = error;
+    return written;
+}
+
+int write_now(int fd, const char *bytes, size_t length)
+{
+    struct stat status;
+    ssize_t written;
+
+    if (fstat(fd, &status) == -1)
+        return -1;
+    do {
+        if (S_ISSOCK(status.st_mode))
+            written = send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        else if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
+            written = write_to_pipe(fd, bytes, length);
+        else /* a file is written in bounded time, and its offset may be shared: not opened anew */
+            written = write_without_sigpipe(fd, bytes, length);
+    } while (written == -1 && errno == EINTR);
+    if (written >= 0 && (size_t)written < length)
+        errno = EIO;
+    return written == (ssize_t)length ? 0 : -1;
+}
+
+void log_line(const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list arguments;
+    int error = errno; /* what is logged is often an error that the caller still looks at */
+
+    int head = snprintf(line, sizeof(line) / 4, "%s: ", program_invocation_short_name);
+    size_t length = (size_t)head < sizeof(line) / 4 ? (size_t)head : sizeof(line) / 4 - 1;
+    va_start(arguments, format);
+    int body = vsnprintf(line + length, sizeof(line) - 1 - length, format, arguments);
+    va_end(arguments);
+    if (body > 0)
+        length += (size_t)body;
+    if (length > sizeof(line) - 2)
+        length = sizeof(line) - 2;
+    line[length++] = '\n';
+    write_now(STDERR_FILENO, line, length);
+    errno = error;
+}
+
+bool series_begins(int64_t *last)
+{
+    int64_t now = now_ms();
+    bool begins = *last == 0 || now >= *last + SERIES_MS;
+
+    *last = now;
+    return begins;
+}
