@@ -1,15 +1,19 @@
+#define _GNU_SOURCE 1 /* accept4 */
+
 #include "pool.h"
 
 #include "fdpass.h"
+#include "log.h"
 #include "process.h"
+#include "workers.h"
 
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
@@ -19,50 +23,82 @@
 #include <unistd.h>
 
 enum {
-    START_MS = 10000, /* how long no worker may report at the beginning */
-    MOMENT_MS = 100,  /* how long to wait before something that failed is tried again */
-    GRACE_MS = 500,   /* how long workers have to end by themselves */
+    START_MS = 10000, /* unless pool_config says otherwise */
+    GRACE_MS = 500,
+    MOMENT_MS = 100, /* how long to wait before something that failed is tried again */
 };
 
 struct worker {
-    enum { VACANT, STARTING, IDLE, BUSY } state;
-    bool proven; /* has finished a connection */
-    pid_t pid;
-    int channel; /* the master's end, non-blocking */
+    enum { GONE, STARTING, IDLE, BUSY } state;
+    bool explained; /* why it has ended, or will: nothing more is to be said of that */
+    bool failing;   /* it has been said that none can start in this place; until one does */
+    int channel;    /* the master's end, non-blocking; closed when GONE */
 };
 
 struct pool {
     const struct pool_config *config;
-    fd_set channels;   /* of all workers, for select */
-    int highest;       /* descriptor to watch */
-    int vacant;        /* places without a worker */
-    int idle;          /* workers that wait for a connection */
-    int connection;    /* accepted but not yet handed over; else -1 */
-    bool exhausted;    /* out of descriptors or memory: take no connection for a moment */
-    bool ready;        /* all workers have been idle once */
-    bool failed;       /* it has been said why */
-    int64_t fill_at;   /* vacant places stay so until then */
-    int64_t report_at; /* when the last report came */
+    struct workers *places; /* the processes: the worker in place i is workers[i] */
+    fd_set watched;         /* all that select always watches: channels, deaths, stop */
+    int highest;            /* descriptor to watch */
+    int starting, idle;     /* workers in these states */
+    int connection;         /* accepted but not yet handed over; else -1 */
+    bool exhausted;         /* out of descriptors or memory: take no connection for a moment */
+    int64_t shortage;       /* when that was last so, for series_begins */
+    bool ready;             /* all workers have been idle once */
+    bool failed;            /* it has been said why */
     struct worker workers[];
 };
 
-static int64_t now_ms(void)
+static void say(const struct pool *pool, const char *format, ...)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void fail(struct pool *pool, const char *format, ...)
-{
+    char line[512];
     va_list arguments;
 
     va_start(arguments, format);
-    if (!pool->failed) /* the first reason is the cause of the others */
-        vwarnx(format, arguments);
+    vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
+    if (pool->config->log)
+        pool->config->log(line, pool->config->context);
+    else
+        log_line("%s", line);
+}
+
+static void fail(struct pool *pool, const char *what, const char *why)
+{
+    if (!pool->failed) /* the first reason is the cause of the others */
+        say(pool, "%s%s", what, why);
     pool->failed = true;
+}
+
+/* What failed may succeed in a moment. Says so once, and not ten times a second. */
+static void run_short(struct pool *pool, const char *what, int error)
+{
+    const char *meaning = error == EINVAL         ? ": does the listener still listen?"
+                          : error == EACCES       ? ": a security module forbids it"
+                          : error == ETOOMANYREFS ? ": this user has too many on their way"
+                                                  : "";
+
+    pool->exhausted = true;
+    if (series_begins(&pool->shortage))
+        say(pool, "%s: %s%s; clients wait", what, strerror(error), meaning);
+}
+
+/* A worker cannot start. At the beginning that ends the pool, since the others will fare no better;
+ * later the others serve on, and the place is tried again. */
+static void cannot_start(struct pool *pool, struct worker *worker, const char *format, ...)
+{
+    char why[256];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(why, sizeof(why), format, arguments);
+    va_end(arguments);
+    worker->explained = true;
+    if (!pool->ready)
+        fail(pool, "", why);
+    else if (!worker->failing)
+        say(pool, "%s; will try again", why);
+    worker->failing = true;
 }
 
 /* ---- one worker ---- */
@@ -75,33 +111,33 @@ static _Noreturn void worker_begin(const struct pool *pool, int channel)
     /* Siblings' channels above all: while a copy of the master's end is open here, that sibling
      * sees no end-of-file when the master dies. */
     for (int i = 0; i < config->workers; i++)
-        if (pool->workers[i].state != VACANT)
+        if (pool->workers[i].state != GONE)
             close(pool->workers[i].channel);
     if (pool->connection != -1)
         close(pool->connection);
     close(config->listener);
     close(config->stop);
-    /* A worker that wakes up waits until the CPU is free, and does not push the master or another
-     * worker off it in the middle of their work: fewer switches, less CPU for a connection. */
-    if (sched_getscheduler(0) == SCHED_OTHER)
-        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
-    /* The channel is not closed here: at its end the master kills what may be left of a worker, and
-     * might do so before _exit has said how that ended. */
-    _exit(config->start(channel));
+    _exit(config->start(channel, config->context));
 }
 
-/* Starts a worker in a vacant place. Returns -1 with errno. */
-static int worker_start(struct pool *pool, struct worker *worker)
+/* Starts a worker in a vacant place. Returns -1 with errno, and then the place is put off. */
+static int worker_start(struct pool *pool, int place)
 {
+    struct worker *worker = &pool->workers[place];
     int channel[2];
     pid_t pid = -1;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1) {
+        workers_put_off(pool->places, place);
         return -1;
-    if (channel[0] >= FD_SETSIZE)
+    }
+    if (channel[0] >= FD_SETSIZE) {
+        workers_put_off(pool->places, place);
         errno = ERANGE;
-    else if (fcntl(channel[0], F_SETFL, O_NONBLOCK) == 0) /* no worker can hold the master up */
-        pid = fork_child();
+    } else {
+        fcntl(channel[0], F_SETFL, O_NONBLOCK); /* no worker can hold the master up */
+        pid = workers_start(pool->places, place);
+    }
 
     if (pid == -1) {
         int error = errno;
@@ -115,79 +151,127 @@ static int worker_start(struct pool *pool, struct worker *worker)
         worker_begin(pool, channel[1]);
     }
     close(channel[1]); /* now it is the worker's alone: when that ends, ours reads end-of-file */
-    *worker = (struct worker){.state = STARTING, .pid = pid, .channel = channel[0]};
-    FD_SET(channel[0], &pool->channels);
+    worker->state = STARTING;
+    worker->explained = false;
+    worker->channel = channel[0];
+    pool->starting++;
+    FD_SET(channel[0], &pool->watched);
     if (channel[0] > pool->highest)
         pool->highest = channel[0];
-    pool->vacant--;
     return 0;
 }
 
-/* The worker's channel is of no use any more: ends what may be left of it, and frees its place. */
-static void worker_lost(struct pool *pool, struct worker *worker)
+/* The pool has done with this worker: no connection goes to it, and nothing is heard of it. */
+static void forget(struct pool *pool, struct worker *worker)
 {
-    int status = 0;
-
-    if (pool->config->verbose)
-        warnx("worker %d is lost", (int)worker->pid);
-    /* Mostly it is dead already, and this does nothing. If not, waitpid must not wait for long. */
-    kill(worker->pid, SIGKILL);
-    while (waitpid(worker->pid, &status, 0) == -1 && errno == EINTR)
-        continue;
-
-    if (worker->state == STARTING) {
-        if (WIFEXITED(status))
-            fail(pool, "worker %d ended with status %d before it was idle", (int)worker->pid,
-                 WEXITSTATUS(status));
-        else if (WTERMSIG(status) != SIGKILL && WTERMSIG(status) != SIGTERM)
-            fail(pool, "worker %d died of signal %d (%s) before it was idle", (int)worker->pid,
-                 WTERMSIG(status), strsignal(WTERMSIG(status)));
-    }
-    if (worker->state == IDLE)
-        pool->idle--;
-    if (!worker->proven) /* perhaps its successor fares no better: never in a fast loop */
-        pool->fill_at = now_ms() + MOMENT_MS;
-    FD_CLR(worker->channel, &pool->channels);
+    pool->starting -= worker->state == STARTING;
+    pool->idle -= worker->state == IDLE;
+    FD_CLR(worker->channel, &pool->watched);
     close(worker->channel);
-    worker->state = VACANT;
-    pool->vacant++;
+    worker->state = GONE;
+}
+
+/* The same, of a worker that lives: it is to die, by itself or else after `grace_ms`. */
+static void part_with(struct pool *pool, struct worker *worker, int grace_ms)
+{
+    forget(pool, worker);
+    workers_dismiss(pool->places, (int)(worker - pool->workers), grace_ms);
 }
 
 /* Reads what the worker has sent. */
 static void worker_report(struct pool *pool, struct worker *worker)
 {
+    int place = (int)(worker - pool->workers);
     unsigned char reports[2]; /* there is never more than one: a second breaks the protocol */
     ssize_t count = read(worker->channel, reports, sizeof(reports));
 
     if (count == -1 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (count == 1 && reports[0] == 0 && worker->state != IDLE) {
-        worker->proven = worker->state == BUSY;
-        worker->state = IDLE;
+    if (count == 1 && reports[0] == 0 && worker->state != IDLE) { /* "I am idle" */
+        if (worker->state == BUSY)
+            workers_proved(pool->places, place);
+        pool->starting -= worker->state == STARTING;
         pool->idle++;
-        pool->report_at = now_ms();
+        worker->state = IDLE;
+        worker->failing = false;
     } else if (count == 1 && reports[0] != 0 && worker->state == STARTING) {
-        fail(pool, "a worker cannot start: %s", strerror(reports[0]));
+        cannot_start(pool, worker, "a worker cannot start: %s", strerror(reports[0]));
+        part_with(pool, worker, GRACE_MS);
+    } else if (count > 0) {
+        say(pool, "worker %d breaks the protocol", (int)workers_pid(pool->places, place));
+        worker->explained = true;
+        part_with(pool, worker, 0);
+    } else if (worker->state == STARTING) { /* its status will tell why; or there is the deadline */
+        FD_CLR(worker->channel, &pool->watched);
     } else {
-        worker_lost(pool, worker);
+        part_with(pool, worker, GRACE_MS); /* mostly it is dead already */
     }
+}
+
+static void worker_died(struct pool *pool, int place, pid_t pid, int status)
+{
+    const struct pool_config *config = pool->config;
+    struct worker *worker = &pool->workers[place];
+    int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    bool starting;
+
+    if (worker->state != GONE)
+        worker_report(pool, worker); /* its last words: since select looked, perhaps */
+    starting = worker->state == STARTING;
+    if (worker->state != GONE)
+        forget(pool, worker);
+    if (config->verbose && signal_number != 0)
+        say(pool, "worker %d died of signal %d (%s)", (int)pid, signal_number,
+            strsignal(signal_number));
+    else if (config->verbose)
+        say(pool, "worker %d ended with status %d", (int)pid, WEXITSTATUS(status));
+    if (config->died)
+        config->died(pid, status, workers_deaths(pool->places), config->context);
+
+    if (!starting || worker->explained)
+        return;
+    if (signal_number == 0)
+        cannot_start(pool, worker, "worker %d ended with status %d before it was idle", (int)pid,
+                     WEXITSTATUS(status));
+    else if (signal_number != SIGKILL && signal_number != SIGTERM) /* those somebody has sent */
+        cannot_start(pool, worker, "worker %d died of signal %d (%s) before it was idle", (int)pid,
+                     signal_number, strsignal(signal_number));
 }
 
 /* ---- all of them ---- */
 
 static void fill_places(struct pool *pool)
 {
-    if (pool->vacant == 0 || now_ms() < pool->fill_at)
-        return;
-    for (int i = 0; i < pool->config->workers; i++) {
-        if (pool->workers[i].state != VACANT || worker_start(pool, &pool->workers[i]) == 0)
+    int place;
+
+    while ((place = workers_vacant(pool->places)) != -1)
+        if (worker_start(pool, place) == -1)
+            cannot_start(pool, &pool->workers[place], "cannot start worker %d of %d: %s", place + 1,
+                         pool->config->workers, strerror(errno));
+}
+
+/* Ends the workers that were to report long before `looked`, when select last began to look. */
+static void find_late_starters(struct pool *pool, int64_t looked)
+{
+    int start_ms = pool->config->start_ms ? pool->config->start_ms : START_MS;
+
+    for (int i = 0; i < pool->config->workers && pool->starting > 0; i++) {
+        struct worker *worker = &pool->workers[i];
+        if (worker->state != STARTING || workers_birth_ms(pool->places, i) + start_ms >= looked)
             continue;
-        if (!pool->ready)
-            fail(pool, "cannot start worker %d of %d: %s", i + 1, pool->config->workers,
-                 strerror(errno));
-        pool->fill_at = now_ms() + MOMENT_MS;
-        return;
+        cannot_start(pool, worker, "worker %d has not reported for %g seconds",
+                     (int)workers_pid(pool->places, i), start_ms / 1000.0);
+        part_with(pool, worker, 0);
     }
+}
+
+static void find_dead(struct pool *pool)
+{
+    pid_t pid;
+    int status, place;
+
+    while ((place = workers_reap(pool->places, &pid, &status)) != -1)
+        worker_died(pool, place, pid, status);
 }
 
 static void accept_connection(struct pool *pool)
@@ -196,7 +280,7 @@ static void accept_connection(struct pool *pool)
     /* A client that has gone since select saw it is no error. After any other the connection stays
      * in the backlog, and the listener readable. */
     if (pool->connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
-        pool->exhausted = true;
+        run_short(pool, "cannot accept", errno);
 }
 
 /* Hands the connection to an idle worker. If that has just died, to the next. */
@@ -208,7 +292,8 @@ static void hand_over(struct pool *pool)
             continue;
         if (write_fd(worker->channel, "", 1, pool->connection) == 0) {
             if (pool->config->verbose)
-                warnx("descriptor %d goes to worker %d", pool->connection, (int)worker->pid);
+                say(pool, "descriptor %d goes to worker %d", pool->connection,
+                    (int)workers_pid(pool->places, i));
             worker->state = BUSY;
             pool->idle--;
             close(pool->connection); /* the worker has its own: with ours, no end-of-file */
@@ -216,25 +301,36 @@ static void hand_over(struct pool *pool)
             return;
         }
         if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
-            pool->exhausted = true;
+            run_short(pool, "cannot hand a connection over", errno);
             return;
         }
-        worker_lost(pool, worker);
+        part_with(pool, worker, errno == EAGAIN ? 0 : GRACE_MS);
     }
 }
 
-/* Waits until there is something to do. Returns the number of readable descriptors, or -1. */
-static int wait_readable(const struct pool *pool, fd_set *readable)
+/* Waits until there is something to do. Returns false when select failed. */
+static bool wait_readable(struct pool *pool, fd_set *readable)
 {
-    bool briefly = pool->exhausted || pool->vacant > 0 || !pool->ready;
-    struct timeval moment = {.tv_usec = MOMENT_MS * 1000};
+    int ms = workers_timeout(pool->places);
+    if ((pool->exhausted || pool->starting > 0) && (ms == -1 || ms > MOMENT_MS))
+        ms = MOMENT_MS;
+    struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-    *readable = pool->channels;
-    FD_SET(pool->config->stop, readable);
+    *readable = pool->watched;
     /* While nobody is idle, clients wait in the backlog. */
     if (pool->ready && pool->idle > 0 && pool->connection == -1 && !pool->exhausted)
         FD_SET(pool->config->listener, readable);
-    return select(pool->highest + 1, readable, NULL, NULL, briefly ? &moment : NULL);
+    pool->exhausted = false;
+    if (select(pool->highest + 1, readable, NULL, NULL, ms == -1 ? NULL : &time) != -1)
+        return true;
+
+    if (errno == ENOMEM) {
+        run_short(pool, "select", errno);
+        nanosleep(&(struct timespec){.tv_nsec = MOMENT_MS * 1000000L}, NULL);
+    } else if (errno != EINTR) {
+        fail(pool, "select: ", strerror(errno));
+    }
+    return false;
 }
 
 static int run(struct pool *pool)
@@ -245,18 +341,19 @@ static int run(struct pool *pool)
         fd_set readable;
 
         fill_places(pool);
-        int count = wait_readable(pool, &readable);
-        if (count == -1 && errno != EINTR)
-            fail(pool, "select: %s", strerror(errno));
-        if (count == -1)
+        int64_t looked = pool->starting > 0 ? now_ms() : 0;
+        if (!wait_readable(pool, &readable))
             FD_ZERO(&readable);
-        pool->exhausted = false;
 
         if (FD_ISSET(config->stop, &readable))
             return 0;
         for (int i = 0; i < config->workers; i++)
-            if (pool->workers[i].state != VACANT && FD_ISSET(pool->workers[i].channel, &readable))
+            if (pool->workers[i].state != GONE && FD_ISSET(pool->workers[i].channel, &readable))
                 worker_report(pool, &pool->workers[i]);
+        if (FD_ISSET(workers_descriptor(pool->places), &readable))
+            find_dead(pool);
+        if (pool->starting > 0)
+            find_late_starters(pool, looked);
         /* The last idle worker may have been lost since select looked. */
         if (FD_ISSET(config->listener, &readable) && pool->idle > 0)
             accept_connection(pool);
@@ -265,81 +362,75 @@ static int run(struct pool *pool)
 
         if (!pool->ready && pool->idle == config->workers) {
             pool->ready = true;
-            config->ready();
+            if (config->ready)
+                config->ready(config->context);
         }
-        if (!pool->ready && now_ms() > pool->report_at + START_MS)
-            fail(pool, "no worker has reported for %d seconds", START_MS / 1000);
         if (pool->failed)
             return -1;
     }
 }
 
 /* End-of-file ends the workers that are idle, SIGTERM the others, and SIGKILL who is left. */
-static void workers_end(struct pool *pool)
+static void end_all(struct pool *pool)
 {
-    int workers = pool->config->workers;
-    int64_t deadline = now_ms() + GRACE_MS;
+    int grace_ms = pool->config->grace_ms ? pool->config->grace_ms : GRACE_MS;
 
-    for (int i = 0; i < workers; i++) {
-        struct worker *worker = &pool->workers[i];
-        if (worker->state == VACANT)
-            continue;
-        close(worker->channel);
-        if (worker->state != IDLE)
-            kill(worker->pid, SIGTERM);
+    for (int i = 0; i < pool->config->workers; i++) {
+        if (pool->workers[i].state != IDLE && workers_pid(pool->places, i) != 0)
+            kill(workers_pid(pool->places, i), SIGTERM);
+        if (pool->workers[i].state != GONE)
+            close(pool->workers[i].channel);
     }
-    while (pool->vacant < workers) {
-        for (int i = 0; i < workers; i++) {
-            struct worker *worker = &pool->workers[i];
-            if (worker->state == VACANT)
-                continue;
-            if (now_ms() >= deadline)
-                kill(worker->pid, SIGKILL);
-            if (waitpid(worker->pid, NULL, WNOHANG) != 0) {
-                worker->state = VACANT; /* its id is not ours any more */
-                pool->vacant++;
-            }
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    workers_close(pool->places, grace_ms);
 }
 
 int pool_run(const struct pool_config *config)
 {
-    int highest = config->listener > config->stop ? config->listener : config->stop;
-    int most = highest < FD_SETSIZE ? FD_SETSIZE - 1 - highest : 0; /* channels are above */
+    struct pool *pool =
+        calloc(1, sizeof(*pool) + (size_t)config->workers * sizeof(pool->workers[0]));
+    int policy = sched_getscheduler(0), result = -1;
 
-    if (config->workers > most) {
-        warnx("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; at most %d",
-              config->workers, FD_SETSIZE, most);
-        return -1;
-    }
-
-    signal(SIGCHLD, SIG_DFL); /* ignored, it would free workers' ids before waitpid saw them */
-    struct pool *pool = calloc(1, sizeof(*pool) + (size_t)config->workers * sizeof(*pool->workers));
     if (!pool) {
-        warn("pool");
+        log_line("pool: %s", strerror(errno));
         return -1;
     }
     pool->config = config;
-    pool->vacant = config->workers;
     pool->connection = -1;
-    pool->report_at = now_ms();
-    pool->highest = highest;
-    FD_ZERO(&pool->channels);
+    pool->places = workers_open(config->workers);
+    if (!pool->places) {
+        say(pool, "no workers: %s", errno == EXDEV ? children_impossible() : strerror(errno));
+        free(pool);
+        return -1;
+    }
+    FD_ZERO(&pool->watched);
+    const int always[] = {config->listener, config->stop, workers_descriptor(pool->places)};
+    for (int i = 0; i < 3; i++)
+        if (always[i] > pool->highest)
+            pool->highest = always[i];
+    int most = FD_SETSIZE - 1 - pool->highest; /* channels are above */
 
-    int result = run(pool);
+    if (config->workers > most) {
+        say(pool, "%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; at most %d",
+            config->workers, FD_SETSIZE, most > 0 ? most : 0);
+    } else {
+        FD_SET(config->stop, &pool->watched);
+        FD_SET(workers_descriptor(pool->places), &pool->watched);
+        wait_for_the_cpu();
+        result = run(pool);
+    }
 
     if (pool->connection != -1)
         close(pool->connection);
-    workers_end(pool);
+    end_all(pool);
+    if (policy == SCHED_OTHER)
+        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
     free(pool);
     return result;
 }
 
 /* ---- the worker's side ---- */
 
-static int report(int channel, char what)
+static int report(int channel, unsigned char what)
 {
     ssize_t sent;
 
@@ -371,5 +462,6 @@ int pool_work(int channel, int (*serve)(int connection))
 
 void pool_cannot_start(int channel, int error)
 {
-    report(channel, (char)error); /* if that fails, the end of the process tells enough */
+    /* If the report fails, the end of the process tells enough. */
+    report(channel, error > 0 && error < 255 ? (unsigned char)error : 255);
 }

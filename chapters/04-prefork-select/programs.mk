@@ -1,10 +1,18 @@
-# What chapter 4 builds, and its server. The words are those of common/build.mk.
-programs += $(here)/server
+# What chapter 4 builds, and its servers. The words are those of common/build.mk.
+programs += $(here)/onefile $(here)/server
 
-# The module that the chapters above build on, and what it needs itself.
-pool := $(here)/pool.o $(fdpass)
+# The modules that the chapters above build on, each with what it needs itself.
+workers := $(here)/workers.o
+pool    := $(here)/pool.o $(workers) $(fdpass)
 
+$(here)/onefile: $(fdpass)
 $(here)/server: $(pool)
+
+servers += 04-onefile
+04-onefile.program := $(here)/onefile
+04-onefile.label   := 4 in one file
+04-onefile.family  := prefork
+04-onefile.can     := rest=all hand-over select batch
 
 servers   += 04
 04.program := $(here)/server

@@ -3,52 +3,62 @@
  *
  * The master accepts a connection and hands it to an idle worker, as a descriptor over a channel.
  * While no worker is idle it accepts none: further clients wait in the listener's backlog.
+ * The same as onefile.c, with what a library needs beyond it: pool.h, workers.h.
  */
 #include "cmdline.h"
 #include "echo.h"
 #include "listener.h"
+#include "log.h"
 #include "pool.h"
 #include "process.h"
 
 #include <err.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-static struct cmdline cmdline;
-static int listener;
+struct server {
+    struct cmdline cmdline;
+    int listener;
+};
 
-static void ready(void)
+static void ready(void *context)
 {
-    cmdline_announce(&cmdline, listener);
+    const struct server *server = context;
+
+    cmdline_announce(&server->cmdline, server->listener);
 }
 
 /* The worker is a copy of this program, and goes on here. */
-static int start(int channel)
+static int start(int channel, void *context)
 {
+    (void)context;
     int result = pool_work(channel, echo);
-
     if (result == -1)
-        warn("a worker cannot receive a connection");
+        log_line("a worker cannot receive a connection: %s", strerror(errno));
     close(channel);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
-    cmdline = cmdline_parse(argc, argv, false);
+    struct server server = {.cmdline = cmdline_parse(argc, argv, false)};
+    const struct cmdline *cmdline = &server.cmdline;
     int stop = signals_open(SIGTERM, SIGINT, 0);
     if (stop == -1)
         err(EXIT_FAILURE, "signalfd");
-    listener = listener_open(cmdline.address, cmdline.port);
-    if (listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+    server.listener = listener_open(cmdline->address, cmdline->port);
+    if (server.listener == -1)
+        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline->address, cmdline->port);
 
     const struct pool_config config = {
-        .listener = listener,
+        .listener = server.listener,
         .stop = stop,
-        .workers = cmdline.workers,
-        .verbose = cmdline.verbose,
+        .workers = cmdline->workers,
+        .verbose = cmdline->verbose,
+        .context = &server,
         .ready = ready,
         .start = start,
     };

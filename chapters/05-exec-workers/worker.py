@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """The worker of chapter 5 in another language: descriptor 0 is the channel, pool.h the protocol."""
+import os
+import select
 import signal
 import socket
 import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)    # end quietly on Ctrl-C
-channel = socket.socket(fileno=0)
+channel = socket.socket(fileno=os.dup(0))       # what Python opens no other program inherits ...
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)    # ... but it does inherit descriptor 0
 try:
     channel.sendall(b"\0")                      # I am idle
     while True:
-        data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+        data, descriptors, flags, _ = socket.recv_fds(channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
         if not data:                            # the master has gone
             break
         if not descriptors:                     # this process may open no more
-            sys.exit("worker.py: a message came without a connection")
+            heard = select.select([], [2], [], 0)[1]  # else to say so would wait for a reader
+            sys.exit("worker.py: a message came without a connection" if heard else 1)
         with socket.socket(fileno=descriptors[0]) as connection:
             try:
                 while received := connection.recv(65536):
