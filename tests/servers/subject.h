@@ -28,7 +28,7 @@ struct subject {
     bool hand_over; /* hand-over: a connection goes to a worker that exists, through a channel */
     bool select;    /* select: the master watches each worker with it, so FD_SETSIZE is a limit */
     bool exec;      /* exec: the workers are another program: `worker` beside it, or that of -w */
-    bool batch;     /* batch: the workers run as SCHED_BATCH */
+    bool batch;     /* batch: master and workers run as SCHED_BATCH */
     bool drain;     /* drain: after SIGTERM what the workers serve is served to its end */
 };
 

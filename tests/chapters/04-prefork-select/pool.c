@@ -149,13 +149,15 @@ static void run_client(void)
     _exit(served);
 }
 
-static void ready(void)
+static void ready(void *context)
 {
+    (void)context;
     run_client();
 }
 
-static int work(int channel)
+static int work(int channel, void *context)
 {
+    (void)context;
     return pool_work(channel, echo) == 0 ? 0 : 1;
 }
 
@@ -197,7 +199,7 @@ static int served_by_pool(void)
 }
 
 /* Runs a pool of 3; nothing is left of it, whatever it returns. Gives what it said on stderr. */
-static int run_pool(int (*start)(int), char said[512])
+static int run_pool(int (*start)(int, void *), char said[512])
 {
     const struct pool_config config = {
         .listener = listener, .stop = stop[0], .workers = 3, .ready = ready, .start = start};
@@ -219,7 +221,7 @@ static int run_pool(int (*start)(int), char said[512])
     return result;
 }
 
-static void expect_all_served(int (*start)(int))
+static void expect_all_served(int (*start)(int, void *))
 {
     char said[512];
 
@@ -228,7 +230,7 @@ static void expect_all_served(int (*start)(int))
     assert_int_equal(served_by_pool(), 6);
 }
 
-static void expect_failure(int (*start)(int), const char *why)
+static void expect_failure(int (*start)(int, void *), const char *why)
 {
     char said[512];
 
@@ -370,10 +372,11 @@ static void a_channel_that_select_cannot_watch_ends_the_pool(void **state)
 }
 
 /* Dies at its first connection if it is one of the first three. */
-static int work_or_die(int channel)
+static int work_or_die(int channel, void *context)
 {
+    (void)context;
     if (__sync_add_and_fetch(shared_lives, 1) > 3)
-        return work(channel);
+        return work(channel, context);
     char report = 0, byte;
     int connection;
     if (write(channel, &report, 1) != 1 || read_fd(channel, &byte, 1, &connection) != 1)
@@ -395,12 +398,12 @@ static void a_place_is_filled_later_when_fork_fails(void **state)
 /* ---- workers that break the protocol ---- */
 
 /* Sends these bytes as its reports; then it behaves. Only the first three workers do this. */
-static int misbehave(int channel, const char *bytes, size_t length)
+static int misbehave(int channel, void *context, const char *bytes, size_t length)
 {
     char byte;
 
     if (__sync_add_and_fetch(shared_lives, 1) > 3)
-        return work(channel);
+        return work(channel, context);
     if (write(channel, bytes, length) != (ssize_t)length)
         return 1;
     while (read(channel, &byte, 1) > 0) /* stays, until the master has had enough of it */
@@ -408,16 +411,18 @@ static int misbehave(int channel, const char *bytes, size_t length)
     return 0;
 }
 
-static int report_twice(int channel)
+static int report_twice(int channel, void *context)
 {
-    return misbehave(channel, "\0\0", 2);
+    (void)context;
+    return misbehave(channel, context, "\0\0", 2);
 }
 
-static int talk_without_end(int channel)
+static int talk_without_end(int channel, void *context)
 {
+    (void)context;
     char bytes[64] = {0};
 
-    return misbehave(channel, bytes, sizeof(bytes));
+    return misbehave(channel, context, bytes, sizeof(bytes));
 }
 
 static void a_worker_that_breaks_the_protocol_while_idle_is_replaced(void **state)
@@ -434,10 +439,11 @@ static void a_worker_that_breaks_the_protocol_while_idle_is_replaced(void **stat
 }
 
 /* Answers a connection with nonsense on the channel. */
-static int talk_when_busy(int channel)
+static int talk_when_busy(int channel, void *context)
 {
+    (void)context;
     if (__sync_add_and_fetch(shared_lives, 1) > 3)
-        return work(channel);
+        return work(channel, context);
     char report = 0, byte;
     int connection;
     if (write(channel, &report, 1) != 1 || read_fd(channel, &byte, 1, &connection) != 1 ||
@@ -459,15 +465,16 @@ static void a_worker_that_breaks_the_protocol_while_busy_loses_its_connection(vo
 }
 
 /* Sends the master descriptors, which nobody asked for. */
-static int send_descriptors(int channel)
+static int send_descriptors(int channel, void *context)
 {
+    (void)context;
     if (__sync_add_and_fetch(shared_lives, 1) <= 3 &&
         write_fd(channel, "\0", 1, STDERR_FILENO) == -1)
         return 1;
     char byte;
     int connection;
     if (*shared_lives > 3)
-        return work(channel);
+        return work(channel, context);
     while (read_fd(channel, &byte, 1, &connection) > 0) {
         echo(connection);
         close(connection);
@@ -483,8 +490,9 @@ static void descriptors_that_a_worker_sends_do_not_leak_into_the_master(void **s
     expect_all_served(send_descriptors); /* run_pool counts them */
 }
 
-static int report_an_error(int channel)
+static int report_an_error(int channel, void *context)
 {
+    (void)context;
     pool_cannot_start(channel, ENOEXEC);
     return 1;
 }
@@ -495,8 +503,9 @@ static void what_a_worker_reports_as_its_error_is_said(void **state)
     expect_failure(report_an_error, "a worker cannot start: Exec format error");
 }
 
-static int end_at_once(int channel)
+static int end_at_once(int channel, void *context)
 {
+    (void)context;
     (void)channel;
     return 7;
 }
@@ -508,8 +517,9 @@ static void a_worker_that_ends_at_once_ends_the_pool(void **state)
         expect_failure(end_at_once, "ended with status 7 before it was idle");
 }
 
-static int crash_at_once(int channel)
+static int crash_at_once(int channel, void *context)
 {
+    (void)context;
     (void)channel;
     signal(SIGABRT, SIG_DFL);
     abort();
@@ -521,11 +531,12 @@ static void a_worker_that_crashes_at_once_ends_the_pool(void **state)
     expect_failure(crash_at_once, "died of signal 6");
 }
 
-static int be_killed_at_once(int channel)
+static int be_killed_at_once(int channel, void *context)
 {
+    (void)context;
     if (__sync_add_and_fetch(shared_lives, 1) <= 3)
         raise(SIGKILL);
-    return work(channel);
+    return work(channel, context);
 }
 
 static void a_worker_that_somebody_kills_before_it_is_idle_is_replaced(void **state)
@@ -534,10 +545,11 @@ static void a_worker_that_somebody_kills_before_it_is_idle_is_replaced(void **st
     expect_all_served(be_killed_at_once);
 }
 
-static int ignore_sigterm(int channel)
+static int ignore_sigterm(int channel, void *context)
 {
+    (void)context;
     signal(SIGTERM, SIG_IGN);
-    work(channel);
+    work(channel, context);
     while (pause() == -1) /* not even end-of-file moves it */
         continue;
     return 0;
@@ -552,14 +564,15 @@ static void a_worker_that_ignores_sigterm_is_ended(void **state)
 /* ---- what a worker inherits ---- */
 
 /* Ends with an error unless it has as many descriptors as any worker may have. */
-static int count_descriptors(int channel)
+static int count_descriptors(int channel, void *context)
 {
+    (void)context;
     /* What the test had before the pool, less the listener and one end of `stop`; the channel. */
     if (descriptors_of(getpid()) != descriptors_before - 2 + 1 + 2) {
         pool_cannot_start(channel, EMFILE);
         return 1;
     }
-    return work(channel);
+    return work(channel, context);
 }
 
 static void no_worker_inherits_the_channels_of_the_others(void **state)
