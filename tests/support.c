@@ -259,7 +259,12 @@ struct server server_spawn(const char *const arguments[])
 
 struct server server_start(const char *const arguments[])
 {
-    struct server server = {.errors = scratch_file()};
+    return server_start_to(arguments, scratch_file());
+}
+
+struct server server_start_to(const char *const arguments[], int errors)
+{
+    struct server server = {.errors = errors};
     char line[256], *colon = NULL;
     int out[2];
 
@@ -270,9 +275,9 @@ struct server server_start(const char *const arguments[])
     close(out[0]);
 
     if (strncmp(line, "listening on ", 13) != 0 || !(colon = strrchr(line, ':'))) {
-        char *errors = server_errors(&server);
-        print_error("%s said \"%s\", and on stderr: %s\n", arguments[0], line, errors);
-        free(errors);
+        char *said = server_errors(&server);
+        print_error("%s said \"%s\", and on stderr: %s\n", arguments[0], line, said);
+        free(said);
         kill(server.pid, SIGKILL);
         fail_msg("the server did not start");
     }

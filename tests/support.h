@@ -76,6 +76,9 @@ struct server {
  */
 struct server server_start(const char *const arguments[]);
 
+/* The same, with the descriptor to which stderr goes, which is the server's from here on. */
+struct server server_start_to(const char *const arguments[], int errors);
+
 /* Starts a server and does not wait. */
 struct server server_spawn(const char *const arguments[]);
 

@@ -108,6 +108,24 @@ static void echoes_pipelined_messages_in_order(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
+static void echoes_urgent_bytes_among_the_others(void **state)
+{
+    struct server server = start_workers(1);
+    int connection = connect_to(&server);
+
+    (void)state;
+    exchange(connection, "here", 4);
+    for (int i = 0; i < 3; i++) { /* at the mark a read ends early: not the echo */
+        assert_int_equal(send(connection, "before", 6, 0), 6);
+        assert_int_equal(send(connection, "!", 1, MSG_OOB), 1);
+        assert_int_equal(send(connection, "after", 5, 0), 5);
+    }
+    shutdown(connection, SHUT_WR);
+    read_to_end(connection, "before!afterbefore!afterbefore!after", 36);
+    close(connection);
+    assert_int_equal(server_stop(&server), 0);
+}
+
 static void delivers_the_rest_after_a_half_close(void **state)
 {
     enum { LENGTH = 128 * 1024 }; /* what the kernel holds in flight: nothing is read before */
@@ -535,6 +553,141 @@ static void logs_each_hand_over_when_asked(void **state)
     close(errors);
 }
 
+/* Writes until the descriptor takes no more. */
+static void fill(int fd)
+{
+    static const char bytes[4096];
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    for (size_t size = sizeof(bytes); size > 0; size /= 2)
+        while (write(fd, bytes, size) > 0)
+            continue;
+    fcntl(fd, F_SETFL, 0); /* as a shell would give it to a server */
+}
+
+/* A server with -v whose stderr is full, and nobody reads it: it does not mind. */
+static void expect_log_lost(int errors)
+{
+    fill(errors);
+    struct server server = start_to(errors, "-v", "-p", "0", "2", NULL);
+
+    for (int i = 0; i < 20; i++)
+        expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void does_not_wait_for_a_log_that_is_a_full_pipe(void **state)
+{
+    static const int sizes[] = {4096, 65536};
+    int ends[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        fcntl(ends[1], F_SETPIPE_SZ, sizes[i]);
+        expect_log_lost(ends[1]);
+        close(ends[0]);
+    }
+}
+
+static void does_not_wait_for_a_log_that_is_a_full_socket(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    expect_log_lost(ends[1]);
+    close(ends[0]);
+}
+
+static void does_not_wait_for_a_log_that_is_a_terminal_which_is_not_read(void **state)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    (void)state;
+    assert_true(terminal != -1 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int other = open(ptsname(terminal), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    assert_true(other != -1);
+    expect_log_lost(other);
+    close(terminal);
+}
+
+static void goes_on_when_the_reader_of_its_log_has_gone(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    struct server server = start_to(ends[1], "-v", "-p", "0", "2", NULL);
+    expect_service(&server);
+    close(ends[0]);
+    for (int i = 0; i < 20; i++)
+        expect_service(&server);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- PID namespaces ---- */
+
+static bool has_pid_namespaces(void)
+{
+    struct output output = run("/usr/bin/unshare", "-p", "/bin/true", NULL);
+    bool has = output.status == 0;
+
+    output_free(&output);
+    if (!has)
+        print_message("# this test may make no PID namespace\n");
+    return has;
+}
+
+/* Its first child would be the namespace's init, and all others would die with it. */
+static void refuses_to_have_children_in_another_pid_namespace(void **state)
+{
+    (void)state;
+    if (!has_pid_namespaces())
+        return;
+    /* LeakSanitizer would itself make a process there. */
+    const char *command = "ASAN_OPTIONS=detect_leaks=0 exec unshare -p \"$0\" \"$@\"";
+    expect_error(run("/bin/sh", "-c", command, built(subject->program), "-p", "0", "2", NULL),
+                 "in another PID namespace");
+}
+
+static bool is_not_there(void *pid)
+{
+    return process_state(*(pid_t *)pid) == 0;
+}
+
+/* As init the server is given the orphans of its namespace, and nobody else would reap them. */
+static void reaps_strangers_as_init(void **state)
+{
+    const char *start = "exec unshare --pid --fork --kill-child \"$0\" \"$@\"";
+    const char *orphan = "exec nsenter --target \"$0\" --pid sh -c 'sleep 1000 & echo'";
+    const char *arguments[] = {"/bin/sh", "-c", start, built(subject->program),
+                               "-p",      "0",  "2",   NULL};
+    pid_t init, stranger;
+    char text[16];
+
+    (void)state;
+    if (!has_pid_namespaces())
+        return;
+    struct server outer = server_start(arguments), server = outer;
+    assert_int_equal(children_of(outer.pid, &init, 1), 1);
+    server.pid = init;
+    expect_service(&server);
+    snprintf(text, sizeof(text), "%d", (int)init);
+    for (int i = 0; i < 3; i++) {
+        struct output output = run("/bin/sh", "-c", orphan, text, NULL);
+        assert_int_equal(output.status, 0);
+        output_free(&output);
+        assert_true(wait_until(has_a_child_asleep, &server));
+        stranger = child_asleep(init);
+        kill(stranger, SIGKILL);
+        assert_true(wait_until(is_not_there, &stranger));
+    }
+    expect_service(&server);
+    kill(init, SIGTERM);
+    assert_int_equal(server_wait(&outer), 0);
+}
+
 /* ---- ending ---- */
 
 static bool refuses_connections(void *server)
@@ -629,6 +782,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(echoes_every_byte_at_every_size),
         cmocka_unit_test(echoes_one_byte_at_a_time),
         cmocka_unit_test(echoes_pipelined_messages_in_order),
+        cmocka_unit_test(echoes_urgent_bytes_among_the_others),
         cmocka_unit_test(delivers_the_rest_after_a_half_close),
         cmocka_unit_test(ends_the_connection_of_a_client_that_sends_nothing),
         cmocka_unit_test(serves_on_ipv6),
@@ -651,6 +805,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(leaves_children_alone_that_are_not_its_own),
         cmocka_unit_test(restarts_at_once_on_the_same_port),
         test_if(!subject->accept, logs_each_hand_over_when_asked),
+        cmocka_unit_test(does_not_wait_for_a_log_that_is_a_full_pipe),
+        cmocka_unit_test(does_not_wait_for_a_log_that_is_a_full_socket),
+        cmocka_unit_test(does_not_wait_for_a_log_that_is_a_terminal_which_is_not_read),
+        cmocka_unit_test(goes_on_when_the_reader_of_its_log_has_gone),
+        cmocka_unit_test(refuses_to_have_children_in_another_pid_namespace),
+        cmocka_unit_test(reaps_strangers_as_init),
         cmocka_unit_test(ends_by_sigterm_when_idle),
         cmocka_unit_test(ends_by_sigterm_while_clients_hold_every_worker),
         cmocka_unit_test(ends_by_sigint_when_idle),

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -337,6 +338,85 @@ static void ends_in_spite_of_a_stopped_worker(void **state)
     close(held);
 }
 
+/* ---- workers that are traced: who dies then can be reaped by the tracer only ---- */
+
+/* Traces a process and stops it, as gdb at its prompt. Returns false where that is not allowed. */
+static bool trace(pid_t pid)
+{
+    int status;
+
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == -1) {
+        print_message("# this test may not trace: %s\n", strerror(errno));
+        return false;
+    }
+    assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
+    assert_int_equal(waitpid(pid, &status, __WALL), pid);
+    assert_true(WIFSTOPPED(status));
+    return true;
+}
+
+/* Reaps, as its tracer, a process that is killed. */
+static void release(pid_t pid)
+{
+    int status;
+
+    do
+        assert_int_equal(waitpid(pid, &status, __WALL), pid);
+    while (WIFSTOPPED(status));
+}
+
+static bool has_all_but_the_dead(void *argument)
+{
+    const struct calm *calm = argument;
+    pid_t workers[64];
+    int count = children_of(calm->server->pid, workers, 64), living = 0;
+
+    for (int i = 0; i < count && i < 64; i++)
+        living += process_state(workers[i]) != 'Z';
+    return living >= at_least(WORKERS);
+}
+
+static void serves_on_while_a_dead_worker_is_traced(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+    pid_t traced;
+
+    (void)state;
+    int held = connect_to(&server); /* its worker, or another one, is traced */
+    exchange(held, "here", 4);
+    assert_true(children_of(server.pid, &traced, 1) >= 1);
+    if (trace(traced)) {
+        kill(traced, SIGKILL);
+        expect_gone(&traced, 1);
+        for (int i = 0; i < 20; i++)
+            expect_service(&server);
+        assert_true(wait_until(has_all_but_the_dead, &calm)); /* there is another in its place */
+        expect_idle_cpu(&server);
+        release(traced);
+    }
+    close(held);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void ends_in_spite_of_a_traced_worker(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+    pid_t traced;
+
+    (void)state;
+    int held = connect_to(&server);
+    exchange(held, "here", 4);
+    assert_true(children_of(server.pid, &traced, 1) >= 1);
+    bool allowed = trace(traced);
+    assert_int_equal(server_stop(&server), 0);
+    if (allowed)
+        release(traced);
+    close(held);
+}
+
 /* ---- the master dies ---- */
 
 static void kill_master(struct server *server, bool busy)
@@ -446,6 +526,10 @@ static void waits_when_the_master_runs_out_of_descriptors(void **state)
     int connection = connect_to(&server);
     send(connection, "x", 1, 0);
     expect_idle_cpu(&server); /* the connection lies in the backlog, and nobody spins */
+    char *errors = server_errors(&server), *said = strstr(errors, "Too many open files");
+    assert_non_null(said); /* once, and not each time that it is tried again */
+    assert_null(strstr(said + 1, "Too many open files"));
+    free(errors);
     limit_descriptors(server.pid, before);
     char byte;
     assert_int_equal(recv(connection, &byte, 1, 0), 1);
@@ -669,6 +753,15 @@ static void refuses_a_worker_program_that_crashes_at_once(void **state)
     expect_refusal_of("#!/bin/sh\nkill -SEGV $$\n", "died of signal 11");
 }
 
+static void refuses_a_worker_program_that_leaves_its_work_to_a_child(void **state)
+{
+    (void)state;
+    /* The child begins when its parent has been waited for, and so is nobody's any more. */
+    expect_refusal_of("#!/bin/sh\nexec 3<&0\n"
+                      "(while kill -0 $$; do sleep 0.01; done; printf '\\0' >&3) 2>&- &\n",
+                      "ended with status 0 before it was idle");
+}
+
 static void refuses_a_worker_program_that_never_reports(void **state)
 {
     (void)state;
@@ -718,6 +811,115 @@ static void does_not_spin_on_a_worker_program_that_exits_when_it_is_idle(void **
     unlink(path);
 }
 
+/* A worker program that can be taken away: it becomes the real worker. The caller removes it. */
+static struct server start_program(char *path, const char *first_lines)
+{
+    char text[8192];
+
+    snprintf(text, sizeof(text), "#!/bin/sh\n%sexec '%s'\n", first_lines,
+             built("chapters/05-exec-workers/worker"));
+    write_program(path, text);
+    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "4", NULL};
+    struct server server = server_start(arguments);
+    expect_service(&server);
+    return server;
+}
+
+static int times_said(const struct server *server, const char *what)
+{
+    char *errors = server_errors(server);
+    int times = 0;
+
+    for (char *next = errors; (next = strstr(next, what)); next++)
+        times++;
+    free(errors);
+    return times;
+}
+
+static const char *expected_words;
+static bool has_said(void *server)
+{
+    return times_said(server, expected_words) > 0;
+}
+
+static void kill_one_worker(const struct server *server)
+{
+    pid_t worker;
+
+    assert_true(children_of(server->pid, &worker, 1) >= 1);
+    kill(worker, SIGKILL);
+    expect_gone(&worker, 1);
+}
+
+/* During a deploy the program is absent for a moment. The others serve on, and it comes back. */
+static void serves_on_while_its_worker_program_is_absent(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX", away[64];
+
+    (void)state;
+    struct server server = start_program(path, "");
+    struct calm calm = {.server = &server};
+    snprintf(away, sizeof(away), "%s.away", path);
+    assert_int_equal(rename(path, away), 0);
+    kill_one_worker(&server);
+    expected_words = "will try again";
+    assert_true(wait_until(has_said, &server));
+    for (int i = 0; i < 20; i++)
+        expect_service(&server);
+    expect_idle_cpu(&server);
+    assert_int_equal(times_said(&server, expected_words), 1);
+    assert_int_equal(rename(away, path), 0);
+    expect_calm(&calm); /* all workers are there */
+    assert_int_equal(server_stop(&server), 0);
+    unlink(path);
+}
+
+static void replaces_a_worker_that_hangs_at_its_start(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX", hang[64];
+
+    (void)state;
+    struct server server = start_program(path, "[ ! -e \"$0.hang\" ] || exec sleep 1000\n");
+    struct calm calm = {.server = &server};
+    snprintf(hang, sizeof(hang), "%s.hang", path);
+    assert_int_equal(close(open(hang, O_CREAT | O_WRONLY, 0600)), 0);
+    kill_one_worker(&server);
+    expected_words = "has not reported for 10 seconds";
+    assert_true(wait_until(has_said, &server));
+    expect_service(&server);
+    unlink(hang);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+    unlink(path);
+}
+
+/* A program that the worker has started inherits its channel: so no end-of-file tells of its death.
+ */
+static void replaces_a_worker_whose_channel_somebody_still_holds(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX", pids_path[64], pids[256] = "";
+
+    (void)state;
+    struct server server = start_program(path, "sleep 100 <&0 & echo $! >>\"$0.pids\"\n");
+    struct calm calm = {.server = &server};
+    for (int i = 0; i < 8; i++) {
+        kill_one_worker(&server);
+        for (int j = 0; j < 8; j++)
+            expect_service(&server); /* no connection is sent to a corpse */
+    }
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+
+    snprintf(pids_path, sizeof(pids_path), "%s.pids", path);
+    int file = open(pids_path, O_RDONLY | O_CLOEXEC);
+    assert_true(read(file, pids, sizeof(pids) - 1) > 0);
+    close(file);
+    for (char *word = strtok(pids, "\n"); word; word = strtok(NULL, "\n"))
+        kill(atoi(word), SIGKILL);
+    unlink(pids_path);
+    unlink(path);
+}
+
 /* What this test has open under the same number was there before the server: it is not the
  * master's. */
 static bool is_of_the_master(pid_t worker, int fd)
@@ -762,6 +964,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(loses_at_most_one_connection_for_each_worker_killed_under_load),
         cmocka_unit_test(serves_on_while_a_worker_is_stopped),
         cmocka_unit_test(ends_in_spite_of_a_stopped_worker),
+        cmocka_unit_test(serves_on_while_a_dead_worker_is_traced),
+        cmocka_unit_test(ends_in_spite_of_a_traced_worker),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_idle),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_while_clients_are_silent),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_under_load),
@@ -778,9 +982,13 @@ int main(int argc, char **argv)
         test_if(takes_programs, refuses_a_worker_program_of_no_known_format),
         test_if(takes_programs, refuses_a_worker_program_that_exits_at_once),
         test_if(takes_programs, refuses_a_worker_program_that_crashes_at_once),
+        test_if(takes_programs, refuses_a_worker_program_that_leaves_its_work_to_a_child),
         test_if(takes_programs, refuses_a_worker_program_that_never_reports),
         test_if(takes_programs, ends_by_sigterm_while_it_waits_for_its_workers),
         test_if(takes_programs, does_not_spin_on_a_worker_program_that_exits_when_it_is_idle),
+        test_if(takes_programs, serves_on_while_its_worker_program_is_absent),
+        test_if(takes_programs, replaces_a_worker_that_hangs_at_its_start),
+        test_if(takes_programs, replaces_a_worker_whose_channel_somebody_still_holds),
         test_if(takes_programs && subject->hand_over,
                 a_worker_program_inherits_its_channel_and_nothing_else),
     };

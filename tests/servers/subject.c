@@ -134,6 +134,17 @@ struct server start_with(const char *first, ...)
     return server_start(arguments);
 }
 
+struct server start_to(int errors, const char *first, ...)
+{
+    const char *arguments[ARGUMENTS_MAX];
+    va_list rest;
+
+    va_start(rest, first);
+    add_arguments(arguments, begin_arguments(arguments), first, rest);
+    va_end(rest);
+    return server_start_to(arguments, errors);
+}
+
 struct server start_workers(int workers)
 {
     char count[16];

@@ -55,6 +55,9 @@ struct server start_workers(int workers);
  */
 struct server start_with(const char *first, ...);
 
+/* The same, with the descriptor to which stderr goes, which is the server's from here on. */
+struct server start_to(int errors, const char *first, ...);
+
 /* Runs the subject with these arguments until it ends by itself. */
 struct output run_subject(const char *first, ...);
 
