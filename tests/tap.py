@@ -1,31 +1,45 @@
-"""Tests in Python, told in TAP as prove wants them. TEST_ONLY is a pattern of names, as for the tests in C."""
+"""Tests in Python, told in TAP as prove wants them: some after each other, some side by side.
+
+    def test_two_and_two_are_four():
+        tap.equal(2 + 2, 4)
+
+    tap.run(vars())
+
+TEST_ONLY is a pattern of names, as for the tests in C; TEST_SECONDS bounds the whole.
+"""
+import concurrent.futures
+import ctypes
 import fnmatch
 import os
 import pathlib
+import signal
 import sys
+import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+BUILD = ROOT / os.environ.get("BUILD", "build")
+PATIENCE = float(os.environ.get("TEST_PATIENCE") or 60)
+sys.dont_write_bytecode = True
+
+_PR_SET_CHILD_SUBREAPER = 36
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run(tests):
-    """Runs the functions of a module, TESTS = vars(), whose names begin with "test_"; ends the program."""
-    pattern = os.environ.get("TEST_ONLY") or "*"
-    functions = {name[5:]: function for name, function in tests.items() if name.startswith("test_")}
-    chosen = {name: function for name, function in functions.items() if fnmatch.fnmatchcase(name, pattern)}
-    if not chosen:
-        sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={pattern}: no test has such a name")
-    print(f"1..{len(chosen)}")
-    failed = 0
-    for number, (name, function) in enumerate(chosen.items(), 1):
-        try:
-            function()
-            print(f"ok {number} - {name}", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            print(f"not ok {number} - {name}", flush=True)
-            print("".join("# " + line for line in traceback.format_exc().splitlines(True)), file=sys.stderr, flush=True)
-    sys.exit(failed > 0)
+# ---- what is expected ----------------------------------------------------------------------------
+
+class Failed(Exception):
+    """What a test wanted, and what it got."""
+
+
+def expect(ok, what):
+    if not ok:
+        raise Failed(what)
+
+
+def expect_in(part, text):
+    """White space is equal to any other: texts are wrapped."""
+    expect(" ".join(part.split()) in " ".join(text.split()), f"wanted: {part}\ngot: {text}")
 
 
 def equal(got, wanted):
@@ -39,3 +53,95 @@ def raises(kind, function, *arguments):
     except kind as error:
         return str(error)
     raise AssertionError(f"no {kind.__name__}")
+
+
+def adopt_orphans():
+    """From here on, what is left behind by whatever we start becomes our child: see no_child_left."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def no_child_left():
+    """Fails when anything that we started still lives, however deep, or becomes a zombie without parent."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)  # the kernel ends a namespace; or it lives
+        except ChildProcessError:
+            return
+    living = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent(pid) == os.getpid()]
+    names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in living]
+    for pid in living:
+        os.kill(int(pid), signal.SIGKILL)
+    raise Failed(f"still there: {names}")
+
+
+def parent(pid):
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+# ---- running them --------------------------------------------------------------------------------
+
+def run(tests, together=4, seconds=300, last=(), proofs=(), stop=lambda: None):
+    """Runs tests side by side, then `last` one by one, and in any case `proofs`. Prints TAP, exits.
+
+    Each is a pair of name and function. Or `tests` is vars(): the functions of a module whose names begin with
+    "test_"; these run one by one. When we are ended before, `stop` ends what runs side by side.
+    """
+    if isinstance(tests, dict):
+        last = [(name[5:], function) for name, function in tests.items() if name.startswith("test_")]
+        tests = []
+    only = os.environ.get("TEST_ONLY") or "*"
+    tests, last = ([test for test in some if fnmatch.fnmatchcase(test[0], only)] for some in (tests, last))
+    if not tests and not last:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={only}: no test has such a name")
+    last += proofs
+    bound = int(os.environ.get("TEST_SECONDS") or seconds)
+    signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))
+    for number in signal.SIGINT, signal.SIGTERM:  # the first is ignored where a shell starts us in the background
+        signal.signal(number, signal.default_int_handler)
+    signal.alarm(bound)
+    failed = 0
+    print(f"1..{len(tests) + len(last)}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(together) as pool:
+        futures = [pool.submit(verdict, function) for _, function in tests]
+        try:
+            for number, ((name, _), future) in enumerate(zip(tests, futures), 1):
+                failed += say(number, name, future.result())
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            stop()
+            raise
+    for number, (name, function) in enumerate(last, len(tests) + 1):
+        failed += say(number, name, verdict(function))
+    sys.exit(1 if failed else 0)
+
+
+def verdict(function):
+    """None when all was well, "skip: why", or the reason of the failure."""
+    try:
+        why = function()
+        return f"skip: {why}" if why else None
+    except Failed as failed:
+        return str(failed)
+    except Exception:  # pylint: disable=broad-except
+        return traceback.format_exc()
+
+
+def say(number, name, problem):
+    skipped = problem and problem.startswith("skip: ")
+    print(f"{'ok' if not problem or skipped else 'not ok'} {number} - {name}"
+          + (f" # SKIP {problem[6:]}" if skipped else ""))
+    if problem and not skipped:  # on stderr, for prove shows no more of the rest than its number
+        print("\n".join(f"#   {line}" for line in problem.splitlines()), file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    return 1 if problem and not skipped else 0
+
+
+def out_of_time(bound):
+    print(f"Bail out! not over after {bound} seconds", flush=True)
+    raise KeyboardInterrupt

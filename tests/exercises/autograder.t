@@ -13,9 +13,11 @@ import sys
 import tempfile
 import zipfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+
+sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
 
 HERE = course.TOP / "common/exercises/autograder"

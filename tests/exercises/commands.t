@@ -12,9 +12,11 @@ import time
 import xml.etree.ElementTree as xml
 import zipfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+
+sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
 import grade  # noqa: E402
 import trial  # noqa: E402
@@ -57,7 +59,7 @@ class Course:
         self.top = top = pathlib.Path(self.folder.name)
         top.chmod(0o755)
         for name in "common", "chapters":
-            shutil.copytree(tap.TOP / name, top / name)
+            shutil.copytree(tap.ROOT / name, top / name)
         for name in "common/common.a", "common/exercises/supervise", "chapters/03-descriptor-passing/fdpass.o", \
                 "chapters/04-prefork-select/pool.o":
             (top / "build" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,7 @@ class Course:
         for name, program, status in ("01-1-zero", "zero", 0), ("02-1-one", "one", 1):
             self.write(f"exercises/{name}/README.md", name)
             self.write(f"tests/exercises/{name}/test.py", TEST.format(program=program, status=status))
-        shutil.copy(tap.TOP / "tests/exercises/lesson.py", top / "tests/exercises")
+        shutil.copy(tap.ROOT / "tests/exercises/lesson.py", top / "tests/exercises")
         self.run("starters")
         self.git("init", "-q")
         self.write(".gitignore", "/build/\n")
@@ -458,5 +460,5 @@ CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_c
 if __name__ == "__main__":
     tap.adopt_orphans()
     os.environ.setdefault("LESSON_PATIENCE", "60")
-    tap.run([(case.__name__.replace("_", " "), case) for case in CASES], together=6,
+    tap.run([(case.__name__.replace("_", " "), case) for case in CASES], together=6, stop=trial.stop_all,
             proofs=[("nothing that ran still lives", tap.no_child_left)])

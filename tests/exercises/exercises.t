@@ -4,11 +4,14 @@
 REPEAT is how often each is tried (1).
 """
 import os
+import pathlib
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+
+sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
 import trial  # noqa: E402
 
@@ -43,7 +46,7 @@ def main():
     cases *= int(os.environ.get("REPEAT") or 1)
     # Most of the time they wait: for what does not come, in those that fail.
     tap.run(cases, together=6, seconds=60 + 20 * len(cases),
-            proofs=[("nothing that ran still lives", tap.no_child_left)])
+            stop=trial.stop_all, proofs=[("nothing that ran still lives", tap.no_child_left)])
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+
+sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
 import trial  # noqa: E402
 
@@ -35,14 +37,14 @@ def handed_in(name):
 
 def tree():
     """All files of the repository, but for git's and what is built."""
-    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tap.TOP.rglob("*")
-            if path.is_file() and not {".git", "build"} & set(path.relative_to(tap.TOP).parts)}
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tap.ROOT.rglob("*")
+            if path.is_file() and not {".git", "build"} & set(path.relative_to(tap.ROOT).parts)}
 
 
 def again(who, how, temporary):
     """All of it once more, as root or as an ordinary user, with namespaces or without."""
     become = [] if who == "root" or os.geteuid() != 0 else ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-    if subprocess.run([*become, "test", "-r", tap.TOP / "exercises/list", "-a", "-x", trial.SUPERVISE],
+    if subprocess.run([*become, "test", "-r", tap.ROOT / "exercises/list", "-a", "-x", trial.SUPERVISE],
                       check=False).returncode:
         return "a user cannot read this folder"
     with tempfile.TemporaryDirectory(dir=temporary) as folder:
@@ -89,7 +91,7 @@ def main():
                         last.append((f"the same: {who}, {other} namespaces",
                                      lambda who=who, other=other: again(who, other, temporary)))
         tap.run([(name, lambda name=name: handed_in(name)) for name in names if name not in bombs], together=6,
-                seconds=900, last=last, proofs=proofs)
+                seconds=900, last=last, stop=trial.stop_all, proofs=proofs)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
 from lesson import children_of, state, wait_until  # noqa: E402
@@ -279,7 +279,7 @@ def writes_nowhere_but_in_its_folder(mode):
 
 def finds_hidden_folders_empty(mode):
     if "without" not in mode:
-        ran = sh(mode, f"ls -A {tap.TOP}; cat {__file__} && echo found", "-x", str(tap.TOP))
+        ran = sh(mode, f"ls -A {tap.ROOT}; cat {__file__} && echo found", "-x", str(tap.ROOT))
         expect("supervise" not in ran.out.replace("supervise.t: No such", "") and "found" not in ran.out, ran.out)
 
 
