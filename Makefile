@@ -179,7 +179,7 @@ autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these); see com
 exercise-tools: $(exercise_tools)
 
 check-exercises: $(exercise_tools) ## every starter, solution and wrong answer, hostile submissions, the autograder
-	@common/setup.sh prove python3
+	@common/setup.sh git prove python3
 	@$(exercise_environment) prove -j2 --failures $(exercise_long_tests)
 
 clean: ## remove all that was made

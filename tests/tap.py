@@ -56,12 +56,12 @@ def raises(kind, function, *arguments):
 
 
 def adopt_orphans():
-    """From here on, what is left behind by whatever we start becomes our child: see no_child_left."""
+    """From here on, what is left behind by whatever we start becomes our child: no_child_left()."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def no_child_left():
-    """Fails when anything that we started still lives, however deep, or becomes a zombie without parent."""
+    """Fails when anything that we started still lives, however deep, or is a zombie for ever."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
@@ -70,7 +70,8 @@ def no_child_left():
         except ChildProcessError:
             return
     living = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent(pid) == os.getpid()]
-    names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in living]
+    names = [pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+             for pid in living]
     for pid in living:
         os.kill(int(pid), signal.SIGKILL)
     raise Failed(f"still there: {names}")
@@ -88,20 +89,21 @@ def parent(pid):
 def run(tests, together=4, seconds=300, last=(), proofs=(), stop=lambda: None):
     """Runs tests side by side, then `last` one by one, and in any case `proofs`. Prints TAP, exits.
 
-    Each is a pair of name and function. Or `tests` is vars(): the functions of a module whose names begin with
-    "test_"; these run one by one. When we are ended before, `stop` ends what runs side by side.
+    Each is a pair of name and function. Or `tests` is vars(): the functions of a module whose names
+    begin with "test_"; these run one by one. `stop` ends what runs side by side when we are ended.
     """
     if isinstance(tests, dict):
-        last = [(name[5:], function) for name, function in tests.items() if name.startswith("test_")]
+        last = [(name[5:], test) for name, test in tests.items() if name.startswith("test_")]
         tests = []
     only = os.environ.get("TEST_ONLY") or "*"
-    tests, last = ([test for test in some if fnmatch.fnmatchcase(test[0], only)] for some in (tests, last))
+    tests, last = ([test for test in some if fnmatch.fnmatchcase(test[0], only)]
+                   for some in (tests, last))
     if not tests and not last:
         sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={only}: no test has such a name")
     last += proofs
     bound = int(os.environ.get("TEST_SECONDS") or seconds)
     signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))
-    for number in signal.SIGINT, signal.SIGTERM:  # the first is ignored where a shell starts us in the background
+    for number in signal.SIGINT, signal.SIGTERM:  # a shell that starts us with & ignores the first
         signal.signal(number, signal.default_int_handler)
     signal.alarm(bound)
     failed = 0
@@ -137,7 +139,8 @@ def say(number, name, problem):
     print(f"{'ok' if not problem or skipped else 'not ok'} {number} - {name}"
           + (f" # SKIP {problem[6:]}" if skipped else ""))
     if problem and not skipped:  # on stderr, for prove shows no more of the rest than its number
-        print("\n".join(f"#   {line}" for line in problem.splitlines()), file=sys.stderr, flush=True)
+        print("\n".join(f"#   {line}" for line in problem.splitlines()), file=sys.stderr,
+              flush=True)
     sys.stdout.flush()
     return 1 if problem and not skipped else 0
 

@@ -8,9 +8,16 @@ exercise.py watch NUMBER          run, and again whenever a file is saved
 exercise.py reset NUMBER          the starter again; yours is kept
 exercise.py solution NUMBER       what differs between yours, which passes, and ours
 exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder or zip; the results go to a folder
-exercise.py starters              note what the starters are, after one was changed
 
-Environment: BUILD (the folder of what is built), COMPILE, LDFLAGS, FORCE=1 (for reset and solution).
+For whoever looks after the exercises; patches.py says more:
+
+exercise.py starters              note what the starters are, after one was changed
+exercise.py wrong NUMBER WHAT FOLDER [SAYS]   keep what is in a folder as a wrong answer, of which the test says SAYS
+exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow what they are made of, after that was
+                                  changed; NUMBER can be a chapter's. BASE: from now on it is made of this file
+
+Environment: BUILD (the folder of what is built), COMPILE, LDFLAGS, FORCE=1 (for reset and solution), SINCE (for
+rebase: a commit at which all was well, HEAD without it).
 """
 import difflib
 import os
@@ -244,17 +251,30 @@ def grade_all(submission=None, results=None):
 
 
 def note_starters():
-    paths = [path for exercise in course.read_list() for path in course.files_of(exercise.starter)]
-    course.write(course.STARTERS, "".join(f"{course.file_digest(path)}  {path.relative_to(course.TOP)}\n"
-                                         for path in sorted(paths)))
+    import patches  # which learners do not need, as the two below
+
+    patches.note_starters()
     return PASSED
+
+
+def wrong(*arguments):
+    import patches
+
+    patches.keep_wrong(*arguments)
+    return PASSED
+
+
+def rebase(*arguments):
+    import patches
+
+    return PASSED if patches.rebase(*arguments) else NOT_YET
 
 
 # ---- the command line ----------------------------------------------------------------------------
 
 COMMANDS = {"list": (list_all, 0, 0), "run": (run, 1, 2), "hint": (hint, 1, 1), "watch": (watch, 1, 1),
             "reset": (reset, 1, 1), "solution": (solution, 1, 1), "grade": (grade_all, 0, 2),
-            "starters": (note_starters, 0, 0)}
+            "starters": (note_starters, 0, 0), "wrong": (wrong, 3, 4), "rebase": (rebase, 1, 2)}
 
 
 def main(arguments):

@@ -89,7 +89,8 @@ def main():
                 names = pack.namelist()
             expect("setup.sh" in names and "run_autograder" in names, "the two scripts are not at the top")
             expect(os.access(machine.top / "source/run_autograder", os.X_OK), "run_autograder cannot be executed")
-            expect(not [name for name in names if "solutions" in name or "wrong" in name or "nasty" in name], names)
+            expect(not [name for name in names if "solutions" in name or "wrong" in name or "nasty" in name or
+                        name.endswith(".patch")], names)
             again = run([HERE / "pack.py", machine.top / "again.zip", *(exercise.number for exercise in EXERCISES)])
             expect_in(f"{len(EXERCISES)} exercises, {POINTS} points", again)
             expect((machine.top / "again.zip").read_bytes() == (machine.top / "autograder.zip").read_bytes(),

@@ -19,6 +19,7 @@ from tap import expect, expect_in  # noqa: E402
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
 import grade  # noqa: E402
+import patches  # noqa: E402
 import trial  # noqa: E402
 
 LIST = """# two exercises
@@ -75,7 +76,9 @@ class Course:
         for name, program, status in ("01-1-zero", "zero", 0), ("02-1-one", "one", 1):
             self.write(f"exercises/{name}/README.md", name)
             self.write(f"tests/exercises/{name}/test.py", TEST.format(program=program, status=status))
-        shutil.copy(tap.ROOT / "tests/exercises/lesson.py", top / "tests/exercises")
+        for name in ("tap.py", "exercises/lesson.py", "exercises/exercises.t",
+                     "exercises/commands.t"):
+            shutil.copy(tap.ROOT / "tests" / name, top / "tests" / name)
         self.run("starters")
         self.git("init", "-q")
         self.write(".gitignore", "/build/\n")
@@ -103,14 +106,27 @@ class Course:
 
     def run(self, *arguments, status=0, says="", **environment):
         """Runs exercise.py; gives what it printed."""
-        ran = subprocess.run(self.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, env=self.environment(environment), check=False)
+        ran = subprocess.run(self.command(*arguments), cwd=self.top, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                             env=self.environment(environment), check=False)
         expect(ran.returncode == status, f"{arguments}: status {ran.returncode} instead of {status}: {ran.stdout}")
         expect_in(says, ran.stdout)
         return ran.stdout
 
     def command(self, *arguments):
         return [sys.executable, str(self.top / "common/exercises/exercise.py"), *map(str, arguments)]
+
+    def script(self, name, only, status=0, says=""):
+        """Runs one test of a script of ours, on this course."""
+        ran = subprocess.run([sys.executable, str(self.top / "tests/exercises" / name)],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, check=False,
+                             env=self.environment({"TEST_ONLY": only}))
+        expect(ran.returncode == status, f"{only}: status {ran.returncode}: {ran.stdout}")
+        expect_in(says, ran.stdout)
+
+    def read(self, path):
+        return (self.top / path).read_text()
 
     def environment(self, more):
         plain = {name: value for name, value in os.environ.items() if name not in ("BUILD", "FORCE", "SUBMISSION")}
@@ -286,6 +302,192 @@ def ctrl_c_ends_a_test():
             expect(not list(temporary.iterdir()), f"left: {list(temporary.iterdir())}")
 
 
+# ---- answers kept as patches ---------------------------------------------------------------------
+
+WRONGS = "tests/exercises/01-1-zero/wrong"
+IN_STEP = "nothing has drifted*"
+STAGE = """
+import sys
+sys.path.insert(0, "common/exercises")
+import course, patches
+exercise = course.find(sys.argv[1])
+with patches.staged(exercise, exercise.tests / "wrong" / (sys.argv[2] + ".patch")) as folder:
+    assert str(folder).startswith(sys.argv[3]), folder
+    for path in sorted(folder.iterdir()):
+        print(path.name, repr(path.read_bytes().decode()))
+"""
+
+
+def a_patch_makes_the_same_answer_in_every_place():
+    with Course() as c:
+        answers = {("01-1", "more-files"): {"more.c": "int more;\r\n \t\n",
+                                            "zero.c": STARTER.replace("7", "3")},
+                   ("02-1", "fewer-files"): {"two.py": "no end of line"}}
+        for (number, name), files in answers.items():
+            for file, content in files.items():
+                c.write(f"build/answers/{name}/{file}", content)
+            c.run("wrong", number, name, f"build/answers/{name}", "it")
+        # Settings that would change what is applied.
+        c.write("build/home/.gitconfig", "[apply]\nwhitespace = fix\nignoreWhitespace = change\n"
+                "[core]\nautocrlf = true\n[diff]\nmnemonicPrefix = true\n")
+        # In the repository, and outside of one.
+        for place in "build/a place: with blanks", f"../elsewhere of {c.top.name}":
+            folder = (c.top / place).resolve()
+            folder.mkdir()
+            for (number, name), files in answers.items():
+                environment = {"TMPDIR": str(folder), "HOME": str(c.top / "build/home")}
+                ran = subprocess.run([sys.executable, "-c", STAGE, number, name, str(folder)],
+                                     cwd=c.top, env=c.environment(environment),
+                                     capture_output=True, text=True, check=False)
+                wanted = "".join(f"{file} {content!r}\n" for file, content in sorted(files.items()))
+                expect(ran.stdout == wanted, f"{place}: {ran.stdout}{ran.stderr}, not: {wanted}")
+            expect(not list(folder.iterdir()), f"left: {list(folder.iterdir())}")
+            folder.rmdir()
+
+
+def a_wrong_answer_is_kept_as_a_patch():
+    with Course() as c:
+        c.write("build/answer/README.md", "none of its files")
+        c.write("build/answer/zero.c", STARTER.replace("7", "3"))
+        new = ("wrong", "01-1", "three", "build/answer")
+        c.run(*new, status=2, says=f"exercise: {WRONGS}/three.patch is new: say in a phrase, too")
+        c.run(*new, "Happened 3", says=f"{WRONGS}/three.patch: of the solution")
+        c.script("exercises.t", "01-1 wrong answer three", says="ok 1 - 01-1 wrong answer three")
+        # Said once; and what else somebody wrote into the head stays.
+        patch = c.read(f"{WRONGS}/three.patch")
+        thought = "Thought: three is nothing, too"
+        c.write(f"{WRONGS}/three.patch", patch.replace("\n\n", f"\n{thought}\n\n"))
+        c.write("build/answer/zero.c", "int more;\n" + STARTER)
+        c.run(*new, says="of the starter")
+        expect_in(f"Of: starter Says: Happened 3 {thought} diff --git a/zero.c b/zero.c",
+                  c.read(f"{WRONGS}/three.patch"))
+        c.script("exercises.t", "01-1 wrong answer three", status=1, says="# wanted: Happened 3")
+        c.run(*new, "Happened 7")
+        c.script("exercises.t", "01-1 wrong answer three", says="ok 1")
+        c.write(f"{WRONGS}/three.patch", c.read(f"{WRONGS}/three.patch").replace("Says:", "says:"))
+        c.script("exercises.t", "01-1 wrong answer three", status=1,
+                 says=f'{WRONGS}/three.patch: there is no line "Says: ..." in its head')
+        for folder, of in ("solutions", "solution"), ("exercises", "starter"):
+            c.run("wrong", "01-1", "none", f"{folder}/01-1-zero", "it", status=2,
+                  says=f"has what the {of} has")
+        c.run("wrong", "01-1", "none", "no/folder", "it", status=2,
+              says="exercise: no/folder: no such folder")
+
+
+def a_patch_that_does_not_apply_any_more_is_named():
+    with Course() as c:
+        c.write("build/answer/zero.c", STARTER.replace("7", "3"))
+        c.run("wrong", "01-1", "three", "build/answer", "Happened 3")
+        c.script("exercises.t", "01-1 wrong answer three", says="ok 1")
+        # A line of its context.
+        c.write("solutions/01-1-zero/zero.c", STARTER.replace("7", "0").replace("void", ""))
+        for script, only in ("exercises.t", "01-1 wrong answer three"), ("commands.t", IN_STEP):
+            c.script(script, only, status=1,
+                     says=f"{WRONGS}/three.patch does not apply to solution: error: patch failed: "
+                          "zero.c:1; error: zero.c: patch does not apply")
+
+
+# ---- what exercises are made of ------------------------------------------------------------------
+
+BASE = "chapters/04-prefork-select/onefile.c"
+LINES = ["#include <stdlib.h>", "", "static int first(void)", "{", "    return 0;", "}", "",
+         "static int second(void)", "{", "    return 0;", "}", "",
+         "int main(void)", "{", "    return first() + second();", "}"]
+
+
+def source(**lines):
+    """The lines above, with some changed: line5="    return 7;"."""
+    return "".join(lines.get(f"line{i}", line) + "\n" for i, line in enumerate(LINES, 1))
+
+
+def course_with_a_base(c):
+    """The first exercise is made of a file: its solution differs in a line, the others in two."""
+    solved = {"line15": "    return first() * second();"}
+    c.write(BASE, source())
+    c.write("solutions/01-1-zero/zero.c", source(**solved))
+    c.write("exercises/01-1-zero/zero.c", source(**solved, line5="    return 7;"))
+    c.write("build/answer/zero.c", source(**solved, line10="    return 3;"))
+    c.run("rebase", "01", BASE, says="01: all is well")
+    for name in "three", "again":
+        c.run("wrong", "01-1", name, "build/answer", "it")
+    for name, says in ("01-1-zero", "it"), ("02-1-one", "it"):
+        patch = f"tests/exercises/{name}/starter.patch"
+        c.write(patch, c.read(patch).replace("Says:", f"Says: {says}"))
+    c.script("commands.t", IN_STEP)
+    c.commit("One exercise is made of a file")
+    return solved
+
+
+def answers_follow_the_file_that_they_are_made_of():
+    with Course() as c:
+        solved = course_with_a_base(c)
+        changed = {"line1": "#include <stdio.h>", "line3": "static int primus(void)"}
+        c.write(BASE, source(**changed))
+        c.script("commands.t", IN_STEP, status=1, says="solutions/01-1-zero is not what "
+                 f"tests/exercises/01-1-zero/solution.patch makes of {BASE}")
+        for _ in "once", "and again":
+            c.run("rebase", "01-1", says="01-1: all is well")
+            for place, more in ("solutions", {}), ("exercises", {"line5": "    return 7;"}):
+                got = c.read(f"{place}/01-1-zero/zero.c")
+                expect(got == source(**solved, **changed, **more), f"{place}: {got}")
+            c.script("commands.t", IN_STEP)
+        c.script("commands.t", "the starters are noted")
+        expect("return 3" in c.read(f"{WRONGS}/three.patch"), "the wrong answer")
+        c.commit("All follow")
+
+        # From now on it is made of another file, which has changed the line of the wrong answer.
+        c.write("solutions/first.c", source(**changed, line10="    return '\\0';"))
+        c.commit("Another base")
+        c.run("rebase", "01", "solutions/first.c", status=1,
+              says=f"conflict: {WRONGS}/three.patch; mend it in build/")
+        expect_in("Of: solutions/first.c", c.read("tests/exercises/01-1-zero/solution.patch"))
+
+
+def conflicts_are_told_and_mended_one_after_the_other():
+    with Course() as c:
+        solved = course_with_a_base(c)
+        here = "solutions/01-1-zero/zero.c"
+        changed = {"line10": "    return 1;"}
+        c.write(BASE, source(**changed, line15="    return first() - second();"))
+        starter = c.read("exercises/01-1-zero/zero.c")
+        for _ in "once", "and again":  # it waits to be mended
+            c.run("rebase", "01", status=1, says=f"conflict: {here} Mend them, and run this again.")
+            expect_in("<<<<<<< this answer return first() * second(); ======= "
+                      "return first() - second(); >>>>>>> now", c.read(here))
+            expect(c.read("exercises/01-1-zero/zero.c") == starter, "the starter did not wait")
+        c.write(here, source(**solved, **changed))
+        again = "build/exercises/01-1-zero/wrong/again"
+        said = c.run("rebase", "01", status=1,
+                     says=f"conflict: {WRONGS}/again.patch; mend it in {again}, and then "
+                          f"common/exercises/exercise.py wrong 01-1 again {again}")
+        expect_in("solutions/01-1-zero: left as it was edited", said)
+        expect_in(f"conflict: {WRONGS}/three.patch", said)
+        starter = source(**solved, **changed, line5="    return 7;")
+        expect(c.read("exercises/01-1-zero/zero.c") == starter, "the starter")
+        for name in "again", "three":
+            folder = f"build/exercises/01-1-zero/wrong/{name}"
+            c.write(f"{folder}/zero.c", source(**solved, line10="    return 3;"))
+            c.run("wrong", "01-1", name, folder, says="of the solution")
+        c.run("rebase", "01", says="01: all is well")
+        c.script("commands.t", IN_STEP)
+
+
+def what_was_out_of_step_before_is_no_ground_to_stand_on():
+    with Course() as c:
+        solved = course_with_a_base(c)
+        changed = {"line1": "#include <stdio.h>"}
+        c.write(BASE, source(**changed))
+        c.commit("The base alone")
+        c.run("rebase", "01", status=2,
+              says=f"01-1-zero was already not what solution.patch makes of {BASE} at that commit; "
+                   "name the last one at which it was: SINCE=COMMIT")
+        expect(c.read("solutions/01-1-zero/zero.c") == source(**solved), "something was changed")
+        c.run("rebase", "01", says="all is well", SINCE="HEAD~1")
+        expect(c.read("solutions/01-1-zero/zero.c") == source(**solved, **changed), "the solution")
+        c.run("rebase", "01", status=2, says="git does not have nothing", SINCE="nothing")
+        c.run("rebase", "09", status=2, says='exercise: there is no exercise and no chapter "09"')
+
+
 # ---- grading -------------------------------------------------------------------------------------
 
 def grades_a_folder():
@@ -425,13 +627,12 @@ def every_exercise_is_complete():
             want((folder / "README.md").is_file(), f"no README.md in {folder.parent.name}/")
         want((exercise.tests / "test.py").is_file(), "no test.py")
         want(not exercise.drivers or (exercise.tests / "driver.c").is_file(), "no driver.c")
-        want(one_line(exercise.tests / "starter-says"), "starter-says is no line")
-        wrongs = sorted(path for path in (exercise.tests / "wrong").glob("*") if path.is_dir())
-        want(len(wrongs) >= 2, f"{len(wrongs)} wrong answers")
-        for wrong in wrongs:
-            want(one_line(wrong / "says"), f"{wrong.name}/says is no line")
-            given = [path.name for path in course.files_of(wrong) if path.name != "says"]
-            want(given == files, f"{wrong.name}: files {given} instead of {files}")
+        for patch in exercise.tests / "starter.patch", *patches.wrong_answers(exercise):
+            try:
+                patches.fact(patch, "Says")
+            except course.Mistake as mistake:
+                want(False, mistake)
+        want(len(patches.wrong_answers(exercise)) >= 2, "fewer than two wrong answers")
     expect(not problems, "\n".join(problems))
 
 
@@ -446,16 +647,48 @@ def the_starters_are_noted():
                       "common/exercises/exercise.py starters")
 
 
-def one_line(path):
-    return path.is_file() and len(path.read_text().strip().splitlines()) == 1
+def nothing_has_drifted_from_what_it_is_made_of():
+    problems, bases = [], {}
+    for exercise in course.read_list():
+        for name, folder in ("solution", exercise.solution), ("starter", exercise.starter):
+            patch = exercise.tests / f"{name}.patch"
+            if name == "solution":
+                bases.setdefault(exercise.number.split("-")[0], set()).add(
+                    patches.fact(patch, "Of") if patch.is_file() else "nothing")
+            if name == "starter" or patch.is_file():
+                problems += drifted(exercise, patch, folder)
+        for patch in patches.wrong_answers(exercise):
+            problems += drifted(exercise, patch)
+    problems += [f"chapter {chapter}: made of {' and '.join(sorted(some))}"
+                 for chapter, some in bases.items() if len(some) > 1]
+    problems += ["CONTRIBUTING.md says how they are made to follow"] if problems else []
+    expect(not problems, "\n".join(problems))
+
+
+def drifted(exercise, patch, folder=None):
+    """In what way a patch does not apply, or does not make what is in a folder."""
+    try:
+        files = patches.applied(exercise, patch)
+    except course.Mistake as mistake:
+        return [str(mistake)]
+    if folder and files != patches.files_in(folder):
+        return [f"{patches.shown(folder)} is not what {patches.shown(patch)} makes of "
+                f"{patches.fact(patch, 'Of')}"]
+    return []
 
 
 CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_compiled, reset_restores_what_was_given,
          reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,
+         a_patch_makes_the_same_answer_in_every_place, a_wrong_answer_is_kept_as_a_patch,
+         a_patch_that_does_not_apply_any_more_is_named,
+         answers_follow_the_file_that_they_are_made_of,
+         conflicts_are_told_and_mended_one_after_the_other,
+         what_was_out_of_step_before_is_no_ground_to_stand_on,
          grades_a_folder, finds_the_exercises_in_what_somebody_hands_in, grades_what_somebody_hands_in,
          a_submission_that_means_harm,
          a_program_in_another_language_is_handed_on, the_list_tells_its_mistakes, the_list_and_the_folders_agree,
-         every_exercise_is_complete, the_starters_are_noted]
+         every_exercise_is_complete, the_starters_are_noted,
+         nothing_has_drifted_from_what_it_is_made_of]
 
 if __name__ == "__main__":
     tap.adopt_orphans()

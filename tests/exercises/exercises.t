@@ -13,15 +13,25 @@ from tap import expect, expect_in  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
+import patches  # noqa: E402
 import trial  # noqa: E402
 
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
 
-def fails(exercise, folder, says):
+def fails(exercise, folder, patch):
+    """What is in a folder fails, with the words in the head of a patch."""
     outcome = trial.try_out(exercise, folder)
     expect(outcome.kind == "not yet", f"wanted: not yet\ngot: {outcome.kind}\n{outcome.words}")
-    expect_in(says.read_text(), outcome.words)
+    expect_in(patches.fact(patch, "Says"), outcome.words)
+
+
+def is_told(exercise, patch):
+    try:
+        with patches.staged(exercise, patch) as folder:
+            fails(exercise, folder, patch)
+    except course.Mistake as mistake:
+        raise tap.Failed(str(mistake)) from None
 
 
 def passes(exercise, flags=()):
@@ -31,12 +41,12 @@ def passes(exercise, flags=()):
 
 
 def cases_of(exercise):
-    yield "the starter fails as it says", lambda: fails(exercise, exercise.starter, exercise.tests / "starter-says")
+    yield "the starter fails as it says", lambda: fails(exercise, exercise.starter, exercise.tests / "starter.patch")
     yield "the solution passes", lambda: passes(exercise)
     if any("." not in program for program in exercise.programs + exercise.drivers):
         yield "the solution passes under sanitizers", lambda: passes(exercise, SANITIZERS)
-    for wrong in sorted(path for path in (exercise.tests / "wrong").glob("*") if path.is_dir()):
-        yield f"wrong answer {wrong.name}", lambda wrong=wrong: fails(exercise, wrong, wrong / "says")
+    for wrong in patches.wrong_answers(exercise):
+        yield f"wrong answer {wrong.stem}", lambda wrong=wrong: is_told(exercise, wrong)
 
 
 def main():

@@ -14,7 +14,8 @@ import course  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 AT_THE_TOP = ["setup.sh", "run_autograder"]
-LEFT_OUT = ["wrong", "starter-says", "nasty", "__pycache__"]
+LEFT_OUT = ["nasty", "__pycache__"]
+LEFT_OUT_KINDS = [".svg", ".t", ".pyc", ".patch"]  # of a patch one could make a solution
 
 
 def files():
@@ -26,7 +27,7 @@ def files():
     for folder in "common", "chapters", "exercises", "tests/exercises":
         for path in sorted((course.TOP / folder).rglob("*")):
             name = path.relative_to(course.TOP)
-            if path.is_file() and path.suffix not in (".svg", ".t", ".pyc") and not set(LEFT_OUT) & set(name.parts):
+            if path.is_file() and path.suffix not in LEFT_OUT_KINDS and not set(LEFT_OUT) & set(name.parts):
                 yield name, path
 
 
