@@ -39,7 +39,7 @@ _NAME = pathlib.Path(sys.argv[0]).resolve().parent.name
 _programs = None  # the folder of the programs, an absolute path
 _verdict = None   # a descriptor on which passed() says so, to whoever started this test
 _step = "start"
-_running = []     # the Servers inside their `with`
+_running = []     # the programs inside their `with`
 
 
 # ---- the course of a test ------------------------------------------------------------------------
@@ -126,17 +126,72 @@ class Program:
         _expect_sound(program, self.status, self.err)
 
 
-class Server:
-    """A server of the course on a free port, as a context manager: `with Server("server", "2") as server`.
+class Process:
+    """A program while it runs, as a context manager: what Server and Piped have in common.
 
-    It runs as leader of a session of its own. When the block is left, all that lives in that session is killed.
+    It runs as leader of a session of its own. When the block is left, all that lives in that
+    session is killed.
+    """
+
+    def __init__(self, program, *args, env=None):
+        self._name, self._args, self._env = program, args, env
+        self._process = self.pid = self._out = self._err = None
+        self._ended_by_test = False
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.expect_sound()
+        _running.remove(self)
+        _end_session(self._process)
+        if kind is None:  # what the sanitizers found in a worker
+            _expect_sound(self._name, 0, _content(self._err))
+        self._out.close()
+        self._err.close()
+
+    def children(self):
+        """The process ids of its children, zombies too, in ascending order."""
+        return sorted(pid for pid in _all_processes() if _stat(pid)[1:2] == [str(self.pid)])
+
+    def living_children(self):
+        """Those of children() that have not ended."""
+        return [pid for pid in self.children() if state(pid) not in (None, "Z", "X")]
+
+    def stderr(self):
+        """What it has said on stderr so far, as text."""
+        return _content(self._err).decode(errors="replace")
+
+    def kill(self, number=signal.SIGKILL):
+        """Sends the program a signal; that it ends is then no fault."""
+        self._ended_by_test = True
+        self._process.send_signal(number)
+
+    def wait(self, patience=None):
+        """Waits until it has ended; gives its exit status (negative: the signal), or None."""
+        self._ended_by_test = True
+        try:
+            return self._process.wait(PATIENCE if patience is None else patience)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self):
+        """Sends SIGTERM and waits; gives the exit status, or None when patience ended before."""
+        self.kill(signal.SIGTERM)
+        return self.wait()
+
+    def expect_sound(self):
+        """Ends the test when the program has crashed."""
+        _expect_sound(self._name, self._process.poll(), _content(self._err))
+
+
+class Server(Process):
+    """A server of the course on a free port: `with Server("server", "2") as server`.
+
     `look` is where to look when it does not start.
     """
 
     def __init__(self, program, *args, env=None, look=""):
-        self._name, self._args, self._env, self._look = program, args, env, look
-        self._process = self.port = self.pid = None
-        self._ended_by_test = False
+        super().__init__(program, *args, env=env)
+        self._look, self.port = look, None
 
     def __enter__(self):
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
@@ -158,16 +213,6 @@ class Server:
         self.port = int(said.group(1))
         return self
 
-    def __exit__(self, kind, value, trace):
-        if kind is None:
-            self.expect_sound()
-        _running.remove(self)
-        _end_session(self._process)
-        if kind is None:  # what the sanitizers found in a worker
-            _expect_sound(self._name, 0, _content(self._err))
-        self._out.close()
-        self._err.close()
-
     def connect(self):
         """A new connection to the server, a socket whose waits end after PATIENCE."""
         try:
@@ -177,39 +222,9 @@ class Server:
             self.expect_sound()
             fail("the server to take a new connection", f"connect: {error.strerror or error}")
 
-    def children(self):
-        """The process ids of the master's children, zombies too, in ascending order."""
-        return sorted(pid for pid in _all_processes() if _stat(pid)[1:2] == [str(self.pid)])
-
-    def living_children(self):
-        """Those of children() that have not ended."""
-        return [pid for pid in self.children() if state(pid) not in (None, "Z", "X")]
-
-    def stderr(self):
-        """What the server has said on stderr so far, as text."""
-        return _content(self._err).decode(errors="replace")
-
     def stdout(self):
         """What the server has said on stdout so far, as text."""
         return _content(self._out).decode(errors="replace")
-
-    def kill(self, number=signal.SIGKILL):
-        """Sends the master a signal; that it ends is then no fault."""
-        self._ended_by_test = True
-        self._process.send_signal(number)
-
-    def wait(self, patience=None):
-        """Waits until the master has ended; gives its exit status (negative: the signal), None when it has not."""
-        self._ended_by_test = True
-        try:
-            return self._process.wait(PATIENCE if patience is None else patience)
-        except subprocess.TimeoutExpired:
-            return None
-
-    def stop(self):
-        """Sends SIGTERM and waits; gives the exit status, or None when patience ended before."""
-        self.kill(signal.SIGTERM)
-        return self.wait()
 
     def expect_sound(self):
         """Ends the test when the server has crashed, or ended without being asked to."""
@@ -502,8 +517,8 @@ def _unforeseen(kind, value, trace):
 
 # ---- programs that are watched while they run ----------------------------------------------------
 
-class Running(Server):
-    """A program while it runs: `with Running("count") as program`. It is no server, but has what a Server has.
+class Piped(Process):
+    """A program that the test talks to through pipes: `with Piped("count") as program`.
 
     Its standard input is a pipe from the test, or a file of the bytes `source`. Its output waits in a pipe until the
     test takes it: a program that writes more than the pipe holds is held up. What was taken is in .out.
@@ -511,7 +526,7 @@ class Running(Server):
 
     def __init__(self, program, *args, source=None, env=None):
         super().__init__(program, *args, env=env)
-        self._source, self._ended_by_test, self.out = source, True, bytearray()
+        self._source, self._in, self.out = source, None, bytearray()
 
     def __enter__(self):
         self._err = tempfile.TemporaryFile()

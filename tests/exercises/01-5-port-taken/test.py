@@ -10,7 +10,7 @@ LOOK_REUSE = "server.c, listen_on, and `ss -tan`: what is left of the connection
 
 
 def start(port):
-    return Running("server", "-a", ADDRESS, "-p", port, "2")
+    return Piped("server", "-a", ADDRESS, "-p", port, "2")
 
 
 def first_line(server):

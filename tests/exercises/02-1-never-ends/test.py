@@ -22,7 +22,7 @@ def living_child(program):
 
 begin()
 step("give count 3 lines, and end-of-file")
-with Running("count") as program:
+with Piped("count") as program:
     if program.finish(b"one\ntwo\nthree\n") is None:
         children = program.living_children()
         fail(expected='it to print "3 lines, 14 bytes", and to end',
@@ -32,7 +32,7 @@ with Running("count") as program:
            happened=f'it prints "{program.stdout().strip()}"; on stderr it says:\n{program.stderr()}', look=LOOK_WHICH)
 
 step("give count a line, kill the child (SIGKILL), and go on with 4 MB")
-with Running("count") as program:
+with Piped("count") as program:
     program.feed(b"one\n")
     os.kill(living_child(program), signal.SIGKILL)
     wait_until(lambda: not program.living_children())
@@ -42,7 +42,7 @@ with Running("count") as program:
            f"it waits for ever; of the channel, it has {open_ends(program.pid)} open", look=LOOK_PARENT)
 
 step("give count a line, and kill the parent (SIGKILL)")
-with Running("count") as program:
+with Piped("count") as program:
     program.feed(b"one\n")
     child = living_child(program)
     program.kill()

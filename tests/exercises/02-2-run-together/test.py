@@ -42,7 +42,7 @@ def expect_messages(program, messages, look, rest=b""):
 
 begin()
 step("stop the child (SIGSTOP), give post 3 lines, and let the child go on (SIGCONT)")
-with Running("post") as program:
+with Piped("post") as program:
     child = stopped_child(program)
     rest = program.feed(b"one\ntwo\nthree\n")
     wait_until(lambda: asleep(program.pid))
@@ -50,12 +50,12 @@ with Running("post") as program:
     expect_messages(program, [b"one", b"two", b"three"], LOOK_TOGETHER, rest)
 
 step("give post a line with bytes of every value except newline")
-with Running("post") as program:
+with Piped("post") as program:
     line = b"every byte: " + bytes(byte for byte in range(256) if byte != 10)
     expect_messages(program, [line], LOOK_BYTES, line + b"\n")
 
 step("give post a line of 1 MiB between two short ones, and stop the parent while it has sent but a part of it")
-with Running("post") as program:
+with Piped("post") as program:
     child = stopped_child(program)
     lines = [b"one", bytes(97 + i % 26 for i in range(1024 * 1024)), b"three"]
     rest = program.feed(b"\n".join(lines) + b"\n")
@@ -67,6 +67,6 @@ with Running("post") as program:
     expect_messages(program, lines, LOOK_PIECES, rest)
 
 step("give post 10000 lines")
-with Running("post", source=b"".join(b"line %d\n" % i for i in range(10000))) as program:
+with Piped("post", source=b"".join(b"line %d\n" % i for i in range(10000))) as program:
     expect_messages(program, [b"line %d" % i for i in range(10000)], LOOK_TOGETHER)
 passed()

@@ -25,15 +25,15 @@ def expect_capitals(program, data):
 
 begin()
 step("give upper 'hello' and end-of-file")
-with Running("upper") as program:
+with Piped("upper") as program:
     expect_capitals(program, b"hello")
 
 step("give upper 8 million bytes, and read its output meanwhile")
-with Running("upper") as program:
+with Piped("upper") as program:
     expect_capitals(program, b"".join(b"line %06d\n" % i for i in range(8000000 // 12)))
 
 step("give upper 'hello', and no end-of-file yet")
-with Running("upper") as program:
+with Piped("upper") as program:
     program.feed(b"hello\n")
     program.collect(lambda: len(program.out) >= 6)
     expect(program.out == b"HELLO\n", expected=quoted(b"HELLO\n"),

@@ -35,7 +35,7 @@ def expect_copy(program, data, look, more=b""):
 begin()
 for index, name in enumerate(("reader", "writer")):
     step(f"give relay a line, send its {name} SIGUSR1 while it waits for more, and give it another line")
-    with Running("relay") as program:
+    with Piped("relay") as program:
         pids = started(program)
         program.feed(b"one\n")
         wait_until(lambda: asleep(*pids))
@@ -50,7 +50,7 @@ for index, name in enumerate(("reader", "writer")):
 data = b"".join(struct.pack("<I", number) for number in range(3 * 1024 * 1024 // 4))
 for index, name in enumerate(("reader", "writer")):
     step(f"give relay {len(data)} bytes, and send its {name} SIGUSR1 twice while it cannot write")
-    with Running("relay", source=data) as program:
+    with Piped("relay", source=data) as program:
         pids = started(program)
         for times in 1, 2:
             send_signal(pids[index], signal.SIGUSR1)
