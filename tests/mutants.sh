@@ -59,9 +59,9 @@ check_mutant() { # NAME: prints a line of TAP without its number
         find "$copy/chapters" "$copy/common" -name '*.c' -exec touch {} +
         build "$copy" CPPFLAGS=-Werror || survived=', for without it the compiler complains as well'
     fi
-    # Without the ceiling git would find the repository around the copy, and patch nothing.
-    if ! (cd "$copy" && GIT_CEILING_DIRECTORIES=$work git apply "$patch") 2>/dev/null; then
-        survived=', for its patch does not apply'
+    # Without GIT_DIR git would find the repository around the copy, and patch nothing.
+    if ! reason=$(cd "$copy" && GIT_DIR=/dev/null git apply "$patch" 2>&1); then
+        survived=", for its patch does not apply: $(printf %s "$reason" | tr '\n' ' ')"
     elif [ -z "$survived" ]; then
         rm -f "$copy/build/tests/support.o" # it holds the path of the sources
         # shellcheck disable=SC2046 # a list of files
