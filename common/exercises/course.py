@@ -10,7 +10,8 @@ LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
 MODULES = {  # what `uses` may name, and the objects that it stands for
     "fdpass": ["chapters/03-descriptor-passing/fdpass.o"],
-    "pool": ["chapters/04-prefork-select/pool.o", "chapters/03-descriptor-passing/fdpass.o"],
+    "pool": ["chapters/04-prefork-select/pool.o", "chapters/04-prefork-select/workers.o",
+             "chapters/03-descriptor-passing/fdpass.o"],
 }
 
 

@@ -62,7 +62,7 @@ class Course:
         for name in "common", "chapters":
             shutil.copytree(tap.ROOT / name, top / name)
         for name in "common/common.a", "common/exercises/supervise", "chapters/03-descriptor-passing/fdpass.o", \
-                "chapters/04-prefork-select/pool.o":
+                "chapters/04-prefork-select/pool.o", "chapters/04-prefork-select/workers.o":
             (top / "build" / name).parent.mkdir(parents=True, exist_ok=True)
             os.link(tap.BUILD / name, top / "build" / name) if same_disk(top) else \
                 shutil.copy(tap.BUILD / name, top / "build" / name)
