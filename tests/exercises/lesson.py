@@ -340,7 +340,9 @@ def kill(*pids):
     """Kills processes, and waits until they are dead: zombies, or gone. All that they had open is closed then."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: all(state(pid) in (None, "Z", "X") for pid in pids))
+    # Nothing outlives SIGKILL. If it takes long the machine is at fault, not what is tested.
+    if not wait_until(lambda: all(state(pid) in (None, "Z", "X") for pid in pids), PATIENCE + 60):
+        raise RuntimeError(f"killed, and not dead: {pids}")
 
 
 def rests(pid, patience=None):
