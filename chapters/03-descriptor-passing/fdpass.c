@@ -1,3 +1,8 @@
+/* For MSG_CMSG_CLOEXEC, wherever this file is compiled. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include "fdpass.h"
 
 #include <errno.h>
@@ -53,33 +58,30 @@ int write_fd(int channel, const void *data, size_t len, int fd)
 }
 
 /*
- * Takes the one descriptor out of the control messages of `message`, or -1 when there is none.
- * Returns false, with every descriptor closed, when they hold anything else.
+ * Takes the one descriptor out of the control message of `message`, or -1 when there is none.
+ * Returns false, with every descriptor closed, when it holds anything else.
  */
 static bool take_descriptor(struct msghdr *message, int *fd)
 {
-    bool as_asked = true;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message); /* there is no room for another one */
 
     *fd = -1;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-         header = CMSG_NXTHDR(message, header)) {
-        bool socket_level = header->cmsg_level == SOL_SOCKET;
-        bool rights = socket_level && header->cmsg_type == SCM_RIGHTS;
-        if (!rights)
+    if (!header)
+        return true;
+    bool socket_level = header->cmsg_level == SOL_SOCKET;
+    bool as_asked = socket_level && header->cmsg_type == SCM_RIGHTS;
+    if (!as_asked && !(socket_level && header->cmsg_type == SCM_PIDFD))
+        return false; /* it holds no descriptor */
+    /* Padding makes room for a second descriptor on 64-bit machines, and Linux uses it. */
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int received;
+        memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+        if (*fd == -1) {
+            *fd = received;
+        } else {
+            close(received);
             as_asked = false;
-        if (!rights && !(socket_level && header->cmsg_type == SCM_PIDFD))
-            continue; /* it holds no descriptor */
-        /* Padding makes room for a second descriptor on 64-bit machines, and Linux uses it. */
-        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int received;
-            memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
-            if (*fd == -1) {
-                *fd = received;
-            } else {
-                close(received);
-                as_asked = false;
-            }
         }
     }
     if (!as_asked && *fd != -1) {

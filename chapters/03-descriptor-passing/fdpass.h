@@ -13,6 +13,10 @@
 
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Sends `len` bytes (1 or more) and the descriptor `fd` over `channel`, in one message.
  * With `fd` -1 it sends the bytes alone.
@@ -52,5 +56,9 @@ int write_fd(int channel, const void *data, size_t len, int fd);
  * end-of-file included: EPROTO at each call. Treat EPROTO as the end of the channel.
  */
 ssize_t read_fd(int channel, void *data, size_t len, int *fd);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
