@@ -87,7 +87,8 @@ $(BUILD)/common/load/load: $(load)
 $(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/peers/floor.o
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
-$(library): $(addprefix $(BUILD)/common/, cmdline.o echo.o listener.o log.o process.o load/samples.o)
+$(library): $(addprefix $(BUILD)/common/, \
+    arguments.o cmdline.o echo.o listener.o log.o output.o process.o load/samples.o)
 	$(call say,archive,$@) $(AR) rcs $@ $^
 
 $(programs): %: %.o $(library)

@@ -1,29 +1,15 @@
 #include "cmdline.h"
 
+#include "arguments.h"
 #include "listener.h"
 #include "log.h"
+#include "output.h"
 
-#include <ctype.h>
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { EXIT_USAGE = 2 };
-
-bool parse_number(const char *text, long low, long high, long *number)
-{
-    char *end;
-
-    if (!isdigit((unsigned char)*text)) /* strtol would skip blanks and take a sign */
-        return false;
-    errno = 0;
-    *number = strtol(text, &end, 10);
-    return errno == 0 && *end == '\0' && *number >= low && *number <= high;
-}
 
 static void print_usage(FILE *out, bool has_program)
 {
@@ -42,25 +28,12 @@ static void print_usage(FILE *out, bool has_program)
           out);
 }
 
-static void hold_standard_descriptors(void)
-{
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-}
-
 struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
 {
     struct cmdline cmdline = {.address = "127.0.0.1", .port = 8083, .workers = 8};
-    long number;
+    int64_t number;
     int option;
 
-    hold_standard_descriptors();
-    signal(SIGPIPE, SIG_IGN);                /* a log that nobody reads is no reason to die */
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin, too */
 
     while ((option = getopt(argc, argv, has_program ? "a:p:vw:h" : "a:p:vh")) != -1) {

@@ -20,10 +20,6 @@ enum { WORKERS_MAX = 100000 };
  *
  * Does not return after -h (the usage on stdout, exit 0) or after a mistake (what is wrong and
  * the usage on stderr, exit 2). See getopt(3).
- *
- * As the first thing a server does, it also makes output safe. Descriptors 0, 1 and 2 are open from
- * then on, on /dev/null if need be: else a client's connection could become descriptor 2, and the
- * next error message would be sent to that client. And SIGPIPE is ignored.
  */
 struct cmdline cmdline_parse(int argc, char **argv, bool has_program);
 
@@ -32,11 +28,5 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program);
  * "listening on 127.0.0.1:8083, 8 workers". Ends the program (exit 1) when that cannot be said.
  */
 void cmdline_announce(const struct cmdline *cmdline, int listener);
-
-/*
- * Reads a whole decimal number from `low` to `high`. Returns false when `text` is anything else:
- * empty, out of range, followed or preceded by anything. See strtol(3).
- */
-bool parse_number(const char *text, long low, long high, long *number);
 
 #endif

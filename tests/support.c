@@ -90,7 +90,10 @@ static const char *path_below(const char *root, const char *path)
 const char *built(const char *path)
 {
     static char root[PATH_MAX];
+    const char *elsewhere = getenv("TEST_PROGRAMS");
 
+    if (elsewhere && *elsewhere)
+        return path_below(elsewhere, path);
     if (root[0] == '\0') {
         ssize_t length = readlink("/proc/self/exe", root, sizeof(root) - 1);
         assert_true(length > 0);
@@ -217,6 +220,49 @@ void expect_error_at_limit(int limit, const char *why, const char *program, cons
                  "err \"%s\"",
                  name, limit, why, output.status, output.err);
     output_free(&output);
+}
+
+static int lines_of(const char *text)
+{
+    int count = 0;
+
+    for (; (text = strchr(text, '\n')) != NULL; text++)
+        count++;
+    return count;
+}
+
+void expect_sound_output(const char *first, const char *program, ...)
+{
+    const char *const redirections[] = {"", "<&-", ">&-", "2>&-", ">/dev/full"};
+    const char *const ends[] = {" \"$@\"", " -h"};
+    const char *arguments[32] = {"/bin/sh", "-c", NULL, program};
+    char command[64], full[128];
+    int lines = 0;
+    va_list rest;
+
+    va_start(rest, program);
+    for (int i = 4; i < 31 && (arguments[i] = va_arg(rest, const char *)) != NULL; i++)
+        continue;
+    va_end(rest);
+    snprintf(full, sizeof(full), "%s: stdout: No space left on device\n",
+             strrchr(program, '/') + 1);
+
+    for (int i = 0; i < 10; i++) {
+        const char *redirection = redirections[i / 2];
+        bool is_full = i / 2 == 4, shown = i / 2 != 2 && !is_full, help = i % 2 == 1;
+        snprintf(command, sizeof(command), "exec \"$0\"%s %s", ends[i % 2], redirection);
+        arguments[2] = command;
+        struct output output = run_with(arguments);
+        if (i == 0)
+            lines = lines_of(output.out);
+        bool as_usual = help || lines_of(output.out) == lines;
+        const char *begin = help ? "usage: " : first;
+        if (output.status != (is_full ? 1 : 0) || strcmp(output.err, is_full ? full : "") != 0 ||
+            (shown ? strncmp(output.out, begin, strlen(begin)) != 0 || !as_usual : *output.out))
+            fail_msg("%s, %s: status %d, out \"%s\", err \"%s\"", program, command, output.status,
+                     output.out, output.err);
+        output_free(&output);
+    }
 }
 
 void output_free(struct output *output)

@@ -36,7 +36,9 @@ bool test_chosen(const struct CMUnitTest *tests, size_t count);
 #define PATIENCE test_patience()
 int test_patience(void);
 
-/* The path of a file that make has built, such as "common/load/load". Good until the eighth call.
+/*
+ * The path of a file that make has built, such as "common/load/load". Good until the eighth call.
+ * TEST_PROGRAMS may name the folder of another build, whose programs these tests are to test.
  */
 const char *built(const char *path);
 
@@ -60,6 +62,13 @@ void output_free(struct output *output);
  * line on stderr that names the program and says `why`.
  */
 void expect_error_at_limit(int limit, const char *why, const char *program, const char *argument);
+
+/*
+ * What every program does with its standard descriptors, NULL ending the arguments: whichever of 0,
+ * 1 and 2 is closed, it runs well, and prints as many lines, of which the first is `first`; with
+ * stdout on a full disk it ends with status 1, and one line that says so. So does its -h.
+ */
+void expect_sound_output(const char *first, const char *program, ...);
 
 /* ---- servers ---- */
 

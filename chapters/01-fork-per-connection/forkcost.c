@@ -6,7 +6,8 @@
  * huge pages. Prints a line for each size up to MIB: MiB touched, kind of page, and µs for fork,
  * exit and wait (the median of up to 200, of a few for the largest).
  */
-#include "cmdline.h"
+#include "arguments.h"
+#include "output.h"
 #include "samples.h"
 #include "stopwatch.h"
 
@@ -18,6 +19,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const char usage[] = "[-m MIB]\n";
 
 enum { MIB = 1024 * 1024, FORKS_MAX = 200, BUDGET_MS = 150 };
 
@@ -54,6 +57,7 @@ static void measure(size_t mib, const char *pages, int advice)
     while (samples.count < FORKS_MAX && now_ns() < end);
     samples_sort(&samples);
     printf("%zu\t%s\t%.1f\n", mib, pages, (double)samples_percentile(&samples, 50) / 1e3);
+    output_check();
     samples_free(&samples);
     munmap(memory, size);
 }
@@ -63,34 +67,24 @@ static size_t available_mib(void)
     return (size_t)sysconf(_SC_AVPHYS_PAGES) / (MIB / (size_t)sysconf(_SC_PAGESIZE));
 }
 
-static _Noreturn void usage(FILE *out, int status)
-{
-    fprintf(out, "usage: %s [-m MIB]\n", program_invocation_short_name);
-    exit(status);
-}
-
 int main(int argc, char **argv)
 {
-    long largest = 1024;
+    int64_t largest = 1024;
     int option;
 
+    output_begin();
     while ((option = getopt(argc, argv, "m:h")) != -1) {
         if (option == 'h')
-            usage(stdout, EXIT_SUCCESS);
+            usage_help(usage);
         if (option != 'm')
-            usage(stderr, 2);
-        if (!parse_number(optarg, 1, MIB, &largest)) {
-            warnx("-m %s: not a number of MiB (1 to %d)", optarg, MIB);
-            usage(stderr, 2);
-        }
+            usage_mistake(usage);
+        largest = option_number('m', "MiB", 1, MIB, usage);
     }
-    if (optind < argc) {
-        warnx("%s: one argument too many", argv[optind]);
-        usage(stderr, 2);
-    }
+    expect_no_more_arguments(argc, argv, usage);
 
     setvbuf(stdout, NULL, _IOLBF, 0); /* or each child would have a copy of what is not yet out */
     puts("mib\tpages\tfork_us");
+    output_check();
     for (size_t mib = 1; mib <= (size_t)largest; mib *= 2) {
         if (mib > available_mib() / 2) {
             warnx("%zu MiB and more left out: too little memory is free", mib);

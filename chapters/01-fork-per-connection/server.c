@@ -8,6 +8,7 @@
 #include "echo.h"
 #include "listener.h"
 #include "log.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -129,6 +130,7 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, false);
     children = calloc((size_t)cmdline.workers, sizeof(*children));
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);

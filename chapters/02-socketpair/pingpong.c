@@ -4,14 +4,15 @@
  * A parent and a child talk over a channel: in both directions, with or without boundaries between
  * messages, until the end-of-file. Then they exchange one byte ROUNDS times against the clock.
  */
-#include "cmdline.h"
+#include "arguments.h"
+#include "output.h"
 #include "process.h"
 #include "stopwatch.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,14 +174,14 @@ static void answer_all(struct end end)
             err(EXIT_FAILURE, "write");
 }
 
-static void show_time(const struct kind *kind, long rounds)
+static void show_time(const struct kind *kind, int64_t rounds)
 {
     struct end end;
     char byte = '!';
     pid_t child = start(kind, answer_all, &end);
 
     int64_t begin = now_ns();
-    for (long i = 0; i < rounds; i++)
+    for (int64_t i = 0; i < rounds; i++)
         if (write(end.out, &byte, 1) != 1 || read(end.in, &byte, 1) != 1)
             errx(EXIT_FAILURE, "the child has gone");
     double us = (double)(now_ns() - begin) / 1e3;
@@ -188,19 +189,14 @@ static void show_time(const struct kind *kind, long rounds)
     say(end, "."); /* a datagram channel has no end-of-file that could say it */
     wait_for(child);
     close_end(end);
-    printf("time: %ld round trips of one byte, %.2f µs each\n", rounds, us / (double)rounds);
+    printf("time: %" PRId64 " round trips of one byte, %.2f µs each\n", rounds,
+           us / (double)rounds);
 }
 
-static _Noreturn void usage(FILE *out, int status)
-{
-    fprintf(out,
-            "usage: %s [-t stream|seqpacket|dgram|pipe] [-n ROUNDS]\n"
-            "  -t KIND    the kind of channel (stream)\n"
-            "  -n ROUNDS  round trips to time (10000)\n"
-            "  -h         print this\n",
-            program_invocation_short_name);
-    exit(status);
-}
+static const char usage[] = "[-t stream|seqpacket|dgram|pipe] [-n ROUNDS]\n"
+                            "  -t KIND    the kind of channel (stream)\n"
+                            "  -n ROUNDS  round trips to time (10000)\n"
+                            "  -h         print this\n";
 
 static const struct kind *find_kind(const char *name)
 {
@@ -208,40 +204,35 @@ static const struct kind *find_kind(const char *name)
         if (strcmp(kinds[i].name, name) == 0)
             return &kinds[i];
     warnx("-t %s: no kind of channel", name);
-    usage(stderr, 2);
+    usage_mistake(usage);
 }
 
 int main(int argc, char **argv)
 {
     const struct kind *kind = &kinds[0];
-    long rounds = 10000;
+    int64_t rounds = 10000;
     int option;
 
+    output_begin();
     while ((option = getopt(argc, argv, "t:n:h")) != -1) {
         switch (option) {
         case 't':
             kind = find_kind(optarg);
             break;
         case 'n':
-            if (!parse_number(optarg, 1, 100000000, &rounds)) {
-                warnx("-n %s: not a number of rounds (1 to 100000000)", optarg);
-                usage(stderr, 2);
-            }
+            rounds = option_number('n', "rounds", 1, 100000000, usage);
             break;
         case 'h':
-            usage(stdout, EXIT_SUCCESS);
+            usage_help(usage);
         default:
-            usage(stderr, 2);
+            usage_mistake(usage);
         }
     }
-    if (optind < argc) {
-        warnx("%s: one argument too many", argv[optind]);
-        usage(stderr, 2);
-    }
+    expect_no_more_arguments(argc, argv, usage);
 
-    signal(SIGPIPE, SIG_IGN);         /* a child that has gone is an error like any other */
     setvbuf(stdout, NULL, _IOLBF, 0); /* two processes write lines to it, in turn */
     printf("a channel of kind %s\n", kind->name);
+    output_check();
     show_directions(kind);
     show_boundaries(kind);
     show_time(kind, rounds);

@@ -5,8 +5,10 @@
  * taker, which was forked before and never opened either, reads from both. The numbers differ, the
  * open file description behind them is the same: what the taker reads moves the giver's offset.
  */
+#include "arguments.h"
 #include "fdpass.h"
 #include "listener.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -20,6 +22,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const char usage[] = "[FILE]\n";
 
 enum { PIECE = 16 }; /* bytes that each side reads of the file */
 
@@ -103,12 +107,16 @@ static int open_connection(void)
 
 int main(int argc, char **argv)
 {
-    int channel[2];
+    int channel[2], option;
 
-    if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
-        fprintf(stderr, "usage: %s [FILE]\n", program_invocation_short_name);
-        return 2;
+    output_begin();
+    while ((option = getopt(argc, argv, "h")) != -1) {
+        if (option == 'h')
+            usage_help(usage);
+        usage_mistake(usage);
     }
+    const char *path = optind < argc ? argv[optind++] : NULL;
+    expect_no_more_arguments(argc, argv, usage);
     setvbuf(stdout, NULL, _IOLBF, 0); /* two processes write lines to it, in turn */
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
@@ -124,8 +132,9 @@ int main(int argc, char **argv)
     }
     close(channel[1]);
 
-    int file = open_file(argv[1]);
+    int file = open_file(path);
     print_read("giver", "file", file);
+    output_check();
     give(channel[0], "file", file);
     printf("giver  finds its offset at %jd: one open file description, two descriptors\n",
            (intmax_t)lseek(file, 0, SEEK_CUR));

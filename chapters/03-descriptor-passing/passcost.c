@@ -5,8 +5,9 @@
  * exists, or fork one that inherits it. Both times count until the other process has it and has
  * said so. A round trip of one plain byte stands beside them. Prints the median of ROUNDS each.
  */
-#include "cmdline.h"
+#include "arguments.h"
 #include "fdpass.h"
+#include "output.h"
 #include "process.h"
 #include "samples.h"
 #include "stopwatch.h"
@@ -19,6 +20,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const char usage[] = "[-n ROUNDS]\n";
 
 static int channel[2], file;
 
@@ -67,11 +70,11 @@ static void fork_and_exit(void)
         err(EXIT_FAILURE, "waitpid");
 }
 
-static void measure(const char *what, void (*act)(void), long rounds)
+static void measure(const char *what, void (*act)(void), int64_t rounds)
 {
     struct samples samples = {0};
 
-    for (long i = 0; i < rounds; i++) {
+    for (int64_t i = 0; i < rounds; i++) {
         int64_t begin = now_ns();
         act();
         if (samples_add(&samples, now_ns() - begin) == -1)
@@ -79,34 +82,24 @@ static void measure(const char *what, void (*act)(void), long rounds)
     }
     samples_sort(&samples);
     printf("%s\t%.2f\n", what, (double)samples_percentile(&samples, 50) / 1e3);
+    output_check();
     samples_free(&samples);
-}
-
-static _Noreturn void usage(FILE *out, int status)
-{
-    fprintf(out, "usage: %s [-n ROUNDS]\n", program_invocation_short_name);
-    exit(status);
 }
 
 int main(int argc, char **argv)
 {
-    long rounds = 2000;
+    int64_t rounds = 2000;
     int option;
 
+    output_begin();
     while ((option = getopt(argc, argv, "n:h")) != -1) {
         if (option == 'h')
-            usage(stdout, EXIT_SUCCESS);
+            usage_help(usage);
         if (option != 'n')
-            usage(stderr, 2);
-        if (!parse_number(optarg, 1, 1000000, &rounds)) {
-            warnx("-n %s: not a number of rounds (1 to 1000000)", optarg);
-            usage(stderr, 2);
-        }
+            usage_mistake(usage);
+        rounds = option_number('n', "rounds", 1, 1000000, usage);
     }
-    if (optind < argc) {
-        warnx("%s: one argument too many", argv[optind]);
-        usage(stderr, 2);
-    }
+    expect_no_more_arguments(argc, argv, usage);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     file = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -124,6 +117,7 @@ int main(int argc, char **argv)
     close(channel[1]);
 
     puts("way\tus");
+    output_check();
     measure("one byte, there and back", byte_there_and_back, rounds);
     measure("pass a descriptor", pass_descriptor, rounds);
     measure("fork, exit and wait", fork_and_exit, rounds);

@@ -9,6 +9,7 @@
 #include "echo.h"
 #include "listener.h"
 #include "log.h"
+#include "output.h"
 #include "pool.h"
 #include "process.h"
 
@@ -44,6 +45,7 @@ static int start(int channel, void *context)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     struct server server = {.cmdline = cmdline_parse(argc, argv, false)};
     const struct cmdline *cmdline = &server.cmdline;
     int stop = signals_open(SIGTERM, SIGINT, 0);

@@ -5,6 +5,7 @@
  */
 #include "cmdline.h"
 #include "listener.h"
+#include "output.h"
 #include "pool.h"
 #include "process.h"
 
@@ -57,6 +58,7 @@ static const char *own_worker(void)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     struct server server = {.cmdline = cmdline_parse(argc, argv, true)};
     struct cmdline *cmdline = &server.cmdline;
     if (!cmdline->program)

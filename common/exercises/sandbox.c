@@ -132,14 +132,20 @@ int sandbox_furnish(const struct sandbox *sandbox)
 
 /* ---- the program itself ---- */
 
-static int limit(int resource, long value)
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource_t; /* an enumeration; an int everywhere else */
+#else
+typedef int resource_t;
+#endif
+
+static int limit(resource_t resource, long value)
 {
     struct rlimit old, new;
 
-    if (getrlimit((__rlimit_resource_t)resource, &old) == -1)
+    if (getrlimit(resource, &old) == -1)
         return -1;
     new.rlim_cur = new.rlim_max = (rlim_t)value < old.rlim_max ? (rlim_t)value : old.rlim_max;
-    return setrlimit((__rlimit_resource_t)resource, &new);
+    return setrlimit(resource, &new);
 }
 
 /* How many processes of our user there are: RLIMIT_NPROC counts them too. */

@@ -12,7 +12,7 @@
  * Exit status: the command's, 128 + N when signal N ended it, 124 when a limit did, 125 when there
  * could be no sandbox, 126 or 127 when the command could not be run.
  */
-#include "cmdline.h"
+#include "arguments.h"
 #include "family.h"
 #include "process.h"
 #include "sandbox.h"
@@ -410,11 +410,11 @@ static void append(const char **list, int max, const char *text)
 
 static long number(int option)
 {
-    long value;
+    int64_t value;
 
     if (!parse_number(optarg, 1, 1000000, &value))
         errx(2, "-%c %s: not a number from 1 to 1000000", option, optarg);
-    return value;
+    return (long)value;
 }
 
 static char **read_options(int argc, char **argv)

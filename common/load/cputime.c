@@ -19,8 +19,7 @@ struct process {
 static bool read_process(pid_t pid, struct process *process)
 {
     char path[64], line[1024];
-    unsigned long utime, stime;
-    long cutime, cstime;
+    int64_t utime, stime, cutime, cstime;
     int parent;
     int64_t ns_per_tick = 1000000000 / sysconf(_SC_CLK_TCK);
 
@@ -32,12 +31,13 @@ static bool read_process(pid_t pid, struct process *process)
     fclose(file);
     /* The second field is the name in parentheses, and may hold any character: start behind it. */
     const char *behind_name = got ? strrchr(line, ')') : NULL;
-    if (!behind_name ||
-        sscanf(behind_name, ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &parent,
-               &utime, &stime, &cutime, &cstime) != 5)
+    if (!behind_name || sscanf(behind_name,
+                               ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64
+                               " %" SCNd64 " %" SCNd64,
+                               &parent, &utime, &stime, &cutime, &cstime) != 5)
         return false;
 
-    int64_t own = (int64_t)(utime + stime) * ns_per_tick, exact;
+    int64_t own = (utime + stime) * ns_per_tick, exact;
     snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
     file = fopen(path, "re");
     if (file) {
@@ -45,7 +45,7 @@ static bool read_process(pid_t pid, struct process *process)
             own = exact;
         fclose(file);
     }
-    *process = (struct process){pid, parent, own + (int64_t)(cutime + cstime) * ns_per_tick};
+    *process = (struct process){pid, parent, own + (cutime + cstime) * ns_per_tick};
     return true;
 }
 

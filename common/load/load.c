@@ -9,40 +9,58 @@
 #include "cputime.h"
 #include "loop.h"
 #include "options.h"
+#include "output.h"
 #include "report.h"
 
 #include <err.h>
+#include <errno.h>
 #include <stdlib.h>
 
-static int64_t server_cpu(const struct options *options)
+/* Writes all that has been asked for, and says what went wrong; returns whether anything did. */
+static bool report(const struct options *options, const struct result *result, int64_t server_ns)
 {
-    int64_t ns = 0;
+    bool wrong = false;
 
-    if (options->server != 0 && cputime_tree(options->server, &ns) == -1)
-        err(EXIT_LOST, "CPU time of process %d", (int)options->server);
-    return ns;
+    if (result->nobody_listens)
+        warnx("nobody listens on %s port %d: start a server first", options->address,
+              options->port);
+    if (options->table)
+        report_table(options, result, server_ns);
+    else
+        report_text(options, result, server_ns);
+    if (options->latencies && report_latencies(result, options->latencies) == -1) {
+        warn("%s", options->latencies);
+        wrong = true;
+    }
+    if (result->failed) {
+        errno = result->error;
+        warn("%s", result->failed);
+        wrong = true;
+    }
+    return wrong;
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = options_parse(argc, argv);
-    int64_t server_before = server_cpu(&options);
-    struct result result = loop_run(&options);
-    int64_t server_ns = server_cpu(&options) - server_before;
+    int64_t before = 0, after = 0;
 
-    if (result.nobody_listens)
-        warnx("nobody listens on %s port %ld: start a server first", options.address, options.port);
+    output_begin();
+    struct options options = options_parse(argc, argv);
+    if (options.server != 0 && cputime_tree(options.server, &before) == -1)
+        err(EXIT_FAILURE, "CPU time of process %d", (int)options.server);
+    struct result result = loop_run(&options);
+    bool known = options.server != 0, wrong = false;
+    if (known && cputime_tree(options.server, &after) == -1) {
+        warn("CPU time of process %d", (int)options.server);
+        known = false;
+        wrong = true;
+    }
+
     samples_sort(&result.latencies);
     samples_sort(&result.late);
-    if (options.latencies && report_latencies(&result, options.latencies) == -1)
-        err(EXIT_LOST, "%s", options.latencies);
-    if (options.table)
-        report_table(&options, &result, server_ns);
-    else
-        report_text(&options, &result, server_ns);
-
-    bool lost = result.outcomes[OK] < result.finished;
+    wrong |= report(&options, &result, known ? after - before : -1);
+    wrong |= result.outcomes[OK] < result.finished;
     result_free(&result);
     freeaddrinfo(options.target);
-    return lost ? EXIT_LOST : EXIT_SUCCESS;
+    return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -15,6 +15,7 @@
 
 #include <err.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -45,8 +46,8 @@ struct connection {
     int uses;          /* of this socket */
     bool watches_room; /* epoll also tells when more can be sent */
     const char *message;
-    long sent, received; /* of this message */
-    long messages_left;
+    int64_t sent, received; /* of this message */
+    int64_t messages_left;
     int64_t due; /* latency counts from here */
     int64_t begin;
     struct connection *next_idle;
@@ -55,27 +56,44 @@ struct connection {
 static const struct options *options;
 static struct result result;
 static struct connection *connections; /* as many as may be, and how many have been */
-static long used;
+static int64_t used;
 static struct connection *idle;
-static long active, closing;
+static int64_t active, closing;
 static char *random_bytes;
 static size_t varieties, distance; /* of the messages in `random_bytes` */
 static uint64_t random_state;
 static int epoll, timer;
-static long opened;      /* sockets */
+static int64_t opened;   /* sockets */
 static int64_t deadline; /* no connection starts after it */
 static int64_t timer_at;
 static struct schedule schedule; /* of an open loop */
 static int64_t lead; /* so long before a connection is due we stay awake: a timer is late, too */
 static int64_t *clients; /* of a closed loop: when each that is free begins again, a ring */
-static long first_free, free_clients;
+static int64_t first_free, free_clients;
 static int64_t freed_at; /* when a place became free, after all had been taken */
+
+/* What has happened to load itself: nothing starts any more. Of several calls the first one counts.
+ */
+static void fail(const char *call)
+{
+    int error = errno;
+
+    if (result.failed)
+        return;
+    result.failed = call;
+    result.error = error;
+    int64_t now = now_ns();
+    if (now < deadline)
+        deadline = now;
+    if (deadline < result.due_end)
+        result.due_end = deadline;
+}
 
 /* ---- sockets ---- */
 
 /* Takes a source address in turn. With one alone, the ports of the closed connections, which stay
  * in TIME_WAIT for a minute, would run out. */
-static void bind_source(int fd)
+static bool bind_source(int fd)
 {
     struct sockaddr_in source = {
         .sin_family = AF_INET,
@@ -84,43 +102,52 @@ static void bind_source(int fd)
 
     /* The port is chosen at connect, when the destination is known: it need only be free for that.
      */
-    if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) == -1 ||
-        bind(fd, (struct sockaddr *)&source, sizeof(source)) == -1)
-        err(EXIT_LOST, "cannot bind a source address");
+    return setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){1}, sizeof(int)) == 0 &&
+           bind(fd, (struct sockaddr *)&source, sizeof(source)) == 0;
 }
 
 /* Edge-triggered: one call for the whole life of the socket. Only a message that did not go out at
  * once takes a second. */
-static void watch(struct connection *connection, int operation, uint32_t also)
+static bool watch(struct connection *connection, int operation, uint32_t also)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET | also,
                                 .data.ptr = connection};
 
-    if (epoll_ctl(epoll, operation, connection->fd, &event) == -1)
-        err(EXIT_LOST, "epoll_ctl");
     connection->watches_room = also != 0;
-}
-
-static void open_socket(struct connection *connection)
-{
-    const struct addrinfo *target = options->target;
-
-    connection->fd = socket(target->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (connection->fd == -1)
-        err(EXIT_LOST, "socket");
-    /* A target in 127.0.0.0/8 can be reached from all of that. */
-    if (target->ai_family == AF_INET &&
-        ntohl(((const struct sockaddr_in *)target->ai_addr)->sin_addr.s_addr) >> 24 == 127)
-        bind_source(connection->fd);
-    watch(connection, EPOLL_CTL_ADD, 0);
-    connection->uses = 0;
-    opened++;
+    return epoll_ctl(epoll, operation, connection->fd, &event) == 0;
 }
 
 static void close_socket(struct connection *connection)
 {
     close(connection->fd);
     connection->fd = -1;
+}
+
+/* Gives a connection a socket of its own. Returns NULL, or the call that failed, with errno. */
+static const char *open_socket(struct connection *connection)
+{
+    const struct addrinfo *target = options->target;
+    const char *failed = NULL;
+
+    connection->fd = socket(target->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (connection->fd == -1)
+        return "socket";
+    /* A target in 127.0.0.0/8 can be reached from all of that. */
+    if (target->ai_family == AF_INET &&
+        ntohl(((const struct sockaddr_in *)target->ai_addr)->sin_addr.s_addr) >> 24 == 127 &&
+        !bind_source(connection->fd))
+        failed = "cannot bind a source address";
+    else if (!watch(connection, EPOLL_CTL_ADD, 0))
+        failed = "epoll_ctl";
+    if (failed) {
+        int error = errno;
+        close_socket(connection);
+        errno = error;
+        return failed;
+    }
+    connection->uses = 0;
+    opened++;
+    return NULL;
 }
 
 /* Makes a socket whose connection is over as it was before. */
@@ -160,26 +187,53 @@ static void next_message(struct connection *connection)
     connection->sent = connection->received = 0;
 }
 
+static int64_t timeout_ns(void)
+{
+    return options->timeout * 1000000000;
+}
+
 /* Who is free first begins first: all wait equally long. */
 static void free_client(int64_t until)
 {
     clients[(first_free + free_clients++) % options->at_once] = until;
 }
 
-static void finish(struct connection *connection, enum outcome outcome)
+/* The connection is over: its client, or its place, is free. */
+static void leave(int64_t now)
 {
-    int64_t now = now_ns();
-
-    if (outcome == OK && samples_add(&result.latencies, now - connection->due) == -1)
-        err(EXIT_LOST, "samples");
-    if (outcome == OK && now <= result.due_end)
-        result.ok_before_then++;
-    result.outcomes[outcome]++;
-    result.finished++;
     if (active-- == options->at_once)
         freed_at = now;
     if (options->rate == 0)
         free_client(now + options->wait);
+}
+
+/* Drops a connection that load itself cannot go on with, because of `call`: nothing has become of
+ * it. */
+static void drop(struct connection *connection, const char *call)
+{
+    fail(call);
+    if (connection->fd != -1)
+        close_socket(connection);
+    put_idle(connection);
+    leave(now_ns());
+}
+
+static void finish(struct connection *connection, enum outcome outcome)
+{
+    int64_t now = now_ns(), latency = now - connection->due;
+
+    /* The kernel's own ETIMEDOUT may come earlier, and is no shorter wait for it. */
+    if (outcome == TIMED_OUT && latency < timeout_ns())
+        latency = timeout_ns();
+    if ((outcome == OK || outcome == TIMED_OUT) && samples_add(&result.latencies, latency) == -1) {
+        drop(connection, "a latency");
+        return;
+    }
+    if (outcome == OK && now <= result.due_end)
+        result.ok_before_then++;
+    result.outcomes[outcome]++;
+    result.finished++;
+    leave(now);
 
     if (outcome == OK && closing < options->spares && ++connection->uses < USES &&
         shutdown(connection->fd, SHUT_WR) == 0) {
@@ -205,7 +259,7 @@ static void finish_failed(struct connection *connection, const char *call)
         finish(connection, TIMED_OUT);
         break;
     default: /* not the server's doing */
-        err(EXIT_LOST, "%s", call);
+        drop(connection, call);
     }
 }
 
@@ -216,9 +270,10 @@ static bool send_some(struct connection *connection)
         ssize_t n = send(connection->fd, connection->message + connection->sent,
                          (size_t)(options->bytes - connection->sent), MSG_NOSIGNAL);
         if (n == -1 && errno == EAGAIN) { /* also while the connection is not yet established */
-            if (!connection->watches_room)
-                watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
-            return true;
+            if (connection->watches_room || watch(connection, EPOLL_CTL_MOD, EPOLLOUT))
+                return true;
+            drop(connection, "epoll_ctl");
+            return false;
         }
         if (n == -1) {
             finish_failed(connection, "send");
@@ -271,21 +326,24 @@ static void start(int64_t due)
 
     if (connection->fd != -1 && !disconnect(connection->fd))
         close_socket(connection);
-    if (connection->fd == -1)
-        open_socket(connection);
     connection->state = ACTIVE;
     connection->messages_left = options->messages;
     next_message(connection);
     result.started++;
     if (++active > result.most_at_once)
         result.most_at_once = active;
+    const char *failed = connection->fd == -1 ? open_socket(connection) : NULL;
+    if (failed) {
+        drop(connection, failed);
+        return;
+    }
 
     connection->begin = now_ns();
     connection->due = due != 0 ? due : connection->begin;
     if (due != 0 && samples_add(&result.late, connection->begin - due) == -1)
-        err(EXIT_LOST, "samples");
-    if (connect(connection->fd, options->target->ai_addr, options->target->ai_addrlen) == -1 &&
-        errno != EINPROGRESS)
+        drop(connection, "a latency");
+    else if (connect(connection->fd, options->target->ai_addr, options->target->ai_addrlen) == -1 &&
+             errno != EINPROGRESS)
         finish_failed(connection, "connect");
     else
         send_some(connection); /* on loopback the connection is mostly established by now */
@@ -326,29 +384,29 @@ static void show_progress(bool last)
     memset(bar, '.', sizeof(bar) - 1);
     memset(bar, '#', (size_t)length);
     bar[sizeof(bar) - 1] = '\0';
-    fprintf(stderr, "\r[%s] %ld connections, %ld lost ", bar, result.finished,
+    fprintf(stderr, "\r[%s] %" PRId64 " connections, %" PRId64 " lost ", bar, result.finished,
             result.finished - result.outcomes[OK]);
 }
 
 static void end_overdue(int64_t now)
 {
-    for (long i = 0; i < used; i++)
-        if (connections[i].state == ACTIVE &&
-            now - connections[i].begin > options->timeout * 1000000000)
+    for (int64_t i = 0; i < used; i++)
+        if (connections[i].state == ACTIVE && now - connections[i].begin > timeout_ns())
             finish(&connections[i], TIMED_OUT);
 }
 
 /* True when so many have tried, and all that has happened is that they were refused. */
 static bool nobody_listens(void)
 {
-    long enough = options->rate > 0 ? 1 : options->at_once;
+    int64_t enough = options->rate > 0 ? 1 : options->at_once;
 
     return result.finished >= enough && result.outcomes[REFUSED] == result.finished;
 }
 
 static bool may_start(int64_t due)
 {
-    return result.started < options->connections && due < deadline && !nobody_listens();
+    return result.started < options->connections && due < deadline && !result.failed &&
+           !nobody_listens();
 }
 
 /* When the next connection is due, by the schedule or since a client is free. */
@@ -394,32 +452,40 @@ static bool start_due(void)
     return true;
 }
 
+static struct timespec time_at(int64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000),
+                             .tv_nsec = (long)(ns % 1000000000)};
+}
+
 /* Wakes epoll_wait when the next connection is due, less the lead. A timer, since epoll_wait itself
  * counts in milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack.
  */
 static void set_timer(void)
 {
     int64_t due = next_due();
-    int64_t wake = due - lead;
-    const struct itimerspec at = {.it_value = {wake / 1000000000, wake % 1000000000}};
+    const struct itimerspec at = {.it_value = time_at(due - lead)};
 
     if (due == timer_at || active == options->at_once || !may_start(due))
         return;
     if (timerfd_settime(timer, TFD_TIMER_ABSTIME, &at, NULL) == -1)
-        err(EXIT_LOST, "timerfd_settime");
+        fail("timerfd_settime");
     timer_at = due;
 }
 
-static void wait_and_handle(int timeout)
+static bool wait_and_handle(int timeout)
 {
     struct epoll_event events[EVENTS];
     int count = epoll_wait(epoll, events, EVENTS, timeout);
 
-    if (count == -1 && errno != EINTR)
-        err(EXIT_LOST, "epoll_wait");
+    if (count == -1 && errno != EINTR) { /* then no connection would ever be seen to end */
+        fail("epoll_wait");
+        return false;
+    }
     for (int i = 0; i < count; i++)
         if (events[i].data.ptr) /* not the timer */
             handle(events[i].data.ptr, events[i].events);
+    return true;
 }
 
 static void make_all(void)
@@ -438,7 +504,8 @@ static void make_all(void)
             return;
         if (!more_due)
             set_timer();
-        wait_and_handle(more_due ? 0 : TICK_MS);
+        if (!wait_and_handle(more_due ? 0 : TICK_MS))
+            return;
     }
 }
 
@@ -454,7 +521,7 @@ static void make_random_bytes(void)
     size_t size = varieties * distance + length;
     random_bytes = malloc(size);
     if (!random_bytes)
-        err(EXIT_LOST, "%ld bytes", options->bytes);
+        err(EXIT_FAILURE, "%" PRId64 " bytes", options->bytes);
     for (size_t i = 0; i < size; i++) {
         uint64_t random = random_next(&random_state) >> 32;
         random_bytes[i] = (char)(options->lines ? ' ' + random % ('~' - ' ' + 1) : random);
@@ -469,7 +536,7 @@ static void open_timer(void)
 
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (timer == -1 || epoll_ctl(epoll, EPOLL_CTL_ADD, timer, &event) == -1)
-        err(EXIT_LOST, "timerfd");
+        err(EXIT_FAILURE, "timerfd");
     timer_at = 0;
 }
 
@@ -478,8 +545,8 @@ static void open_clients(void)
 {
     clients = calloc((size_t)options->at_once, sizeof(*clients));
     if (!clients)
-        err(EXIT_LOST, "%ld clients", options->at_once);
-    for (long i = 0; i < options->at_once; i++)
+        err(EXIT_FAILURE, "%" PRId64 " clients", options->at_once);
+    for (int64_t i = 0; i < options->at_once; i++)
         free_client(result.begin + options->wait / options->at_once * i);
 }
 
@@ -513,10 +580,10 @@ struct result loop_run(const struct options *what)
     make_random_bytes();
     connections = calloc((size_t)(options->at_once + options->spares), sizeof(*connections));
     if (!connections)
-        err(EXIT_LOST, "%ld connections", options->at_once);
+        err(EXIT_FAILURE, "%" PRId64 " connections", options->at_once);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll == -1)
-        err(EXIT_LOST, "epoll_create1");
+        err(EXIT_FAILURE, "epoll_create1");
     open_timer();
 
     result.begin = now_ns();
@@ -539,7 +606,7 @@ struct result loop_run(const struct options *what)
         count_unstarted();
 
     show_progress(true);
-    for (long i = 0; i < used; i++)
+    for (int64_t i = 0; i < used; i++)
         if (connections[i].fd != -1)
             close(connections[i].fd);
     close(timer);

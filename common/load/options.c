@@ -1,11 +1,12 @@
 #include "options.h"
 
-#include "cmdline.h"
+#include "arguments.h"
 #include "listener.h"
 
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,50 +21,39 @@ enum {
     OTHER_FILES = 16, /* descriptors that are no connections */
 };
 
-static _Noreturn void usage(FILE *out, int status)
+static const char usage[] =
+    "[-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-w MS] [-n CONNECTIONS]\n"
+    "            [-d SECONDS] [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID]\n"
+    "            [-l FILE] [-LT]\n"
+    "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
+    "  -p PORT         its port (8083)\n"
+    "  -r, --rate RATE open loop: start RATE connections a second, whether earlier ones\n"
+    "                  have ended or not; without it, closed loop\n"
+    "  -f, --fixed     start them at even distances (at random ones: Poisson)\n"
+    "  -c COUNT        closed loop: clients, each with one connection at a time (8);\n"
+    "                  open loop: at most so many connections at once (10000)\n"
+    "  -w MS           closed loop: each client waits so long before its next connection (0)\n"
+    "  -n CONNECTIONS  stop after so many connections (10000)\n"
+    "  -d SECONDS      start no connection after so many seconds (30)\n"
+    "  -b BYTES        length of a message (64)\n"
+    "  -m MESSAGES     messages a connection, one after the other (1)\n"
+    "  -t SECONDS      give a connection up after so many seconds (10)\n"
+    "  -s SEED         seed of the random bytes and distances (taken from the system)\n"
+    "  -P PID          measure the CPU time of this process and its descendants\n"
+    "  -l FILE         write all latencies to FILE, sorted, in µs\n"
+    "  -L              messages are lines: printable bytes that a newline ends\n"
+    "  -T              print tab-separated values, and show no progress\n"
+    "  -h, --help      print this\n"
+    "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
+    "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"
+    "a mistake in its arguments.\n";
+
+static int64_t number(int option, int64_t low, int64_t high)
 {
-    fprintf(
-        out,
-        "usage: %s [-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-w MS] [-n CONNECTIONS]\n"
-        "            [-d SECONDS] [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID]\n"
-        "            [-l FILE] [-LT]\n"
-        "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
-        "  -p PORT         its port (8083)\n"
-        "  -r, --rate RATE open loop: start RATE connections a second, whether earlier ones\n"
-        "                  have ended or not; without it, closed loop\n"
-        "  -f, --fixed     start them at even distances (at random ones: Poisson)\n"
-        "  -c COUNT        closed loop: clients, each with one connection at a time (8);\n"
-        "                  open loop: at most so many connections at once (10000)\n"
-        "  -w MS           closed loop: each client waits so long before its next connection (0)\n"
-        "  -n CONNECTIONS  stop after so many connections (10000)\n"
-        "  -d SECONDS      start no connection after so many seconds (30)\n"
-        "  -b BYTES        length of a message (64)\n"
-        "  -m MESSAGES     messages a connection, one after the other (1)\n"
-        "  -t SECONDS      give a connection up after so many seconds (10)\n"
-        "  -s SEED         seed of the random bytes and distances (taken from the system)\n"
-        "  -P PID          measure the CPU time of this process and its descendants\n"
-        "  -l FILE         write all latencies to FILE, sorted, in µs\n"
-        "  -L              messages are lines: printable bytes that a newline ends\n"
-        "  -T              print tab-separated values, and show no progress\n"
-        "  -h, --help      print this\n"
-        "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
-        "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"
-        "a mistake in its arguments.\n",
-        program_invocation_short_name);
-    exit(status);
+    return option_number(option, NULL, low, high, usage);
 }
 
-static long number(int option, long low, long high)
-{
-    long value;
-
-    if (parse_number(optarg, low, high, &value))
-        return value;
-    warnx("-%c %s: not a number from %ld to %ld", option, optarg, low, high);
-    usage(stderr, EXIT_USAGE);
-}
-
-static double decimal(int option, double low, long high, const char *what)
+static double decimal(int option, double low, double high, const char *what)
 {
     char *end = optarg;
     double value = 0;
@@ -71,13 +61,13 @@ static double decimal(int option, double low, long high, const char *what)
     /* Digits and a point: strtod would also take "inf", "0x10" and " 5". */
     if (strspn(optarg, "0123456789.") == strlen(optarg))
         value = strtod(optarg, &end);
-    if (end != optarg && *end == '\0' && value >= low && value <= (double)high)
+    if (end != optarg && *end == '\0' && value >= low && value <= high)
         return value;
-    warnx("-%c %s: not a number of %s from %g to %ld", option, optarg, what, low, high);
-    usage(stderr, EXIT_USAGE);
+    warnx("-%c %s: not a number of %s from %.10g to %.10g", option, optarg, what, low, high);
+    usage_mistake(usage);
 }
 
-static struct addrinfo *parse_target(const char *address, long port)
+static struct addrinfo *parse_target(const char *address, int port)
 {
     char service[16];
     struct addrinfo *target;
@@ -87,9 +77,11 @@ static struct addrinfo *parse_target(const char *address, long port)
         .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
     };
 
-    snprintf(service, sizeof(service), "%ld", port);
-    if (!address_valid(address) || getaddrinfo(address, service, &wanted, &target) != 0)
-        errx(EXIT_USAGE, "-a %s: not an IP address (such as 127.0.0.1 or ::1)", address);
+    snprintf(service, sizeof(service), "%d", port);
+    if (!address_valid(address) || getaddrinfo(address, service, &wanted, &target) != 0) {
+        warnx("-a %s: not an IP address (such as 127.0.0.1 or ::1)", address);
+        usage_mistake(usage);
+    }
     return target;
 }
 
@@ -100,20 +92,21 @@ static void allow_descriptors(struct options *options, bool named)
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-        err(EXIT_LOST, "getrlimit");
+        err(EXIT_FAILURE, "getrlimit");
     rlim_t wanted = (rlim_t)options->at_once + SPARES + OTHER_FILES;
     if (limit.rlim_cur < wanted) {
         limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
         if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-            err(EXIT_LOST, "setrlimit");
+            err(EXIT_FAILURE, "setrlimit");
     }
 
-    long room = (long)(limit.rlim_cur < wanted ? limit.rlim_cur : wanted) - OTHER_FILES;
+    int64_t room = (int64_t)(limit.rlim_cur < wanted ? limit.rlim_cur : wanted) - OTHER_FILES;
     if (room < options->at_once && options->rate > 0 && !named && room > SPARES)
         options->at_once = room - SPARES;
     if (room < options->at_once)
-        errx(EXIT_LOST, "%ld %s: this process may open only %ju descriptors", options->at_once,
-             options->rate > 0 ? "connections at once" : "clients", (uintmax_t)limit.rlim_max);
+        errx(EXIT_FAILURE, "%" PRId64 " %s: this process may open only %ju descriptors",
+             options->at_once, options->rate > 0 ? "connections at once" : "clients",
+             (uintmax_t)limit.rlim_max);
     options->spares = room - options->at_once;
 }
 
@@ -135,7 +128,7 @@ struct options options_parse(int argc, char **argv)
     int option;
 
     if (getrandom(&options.seed, sizeof(options.seed), 0) == -1)
-        err(EXIT_LOST, "getrandom");
+        err(EXIT_FAILURE, "getrandom");
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin */
     while ((option = getopt_long(argc, argv, "a:p:r:fc:w:n:d:b:m:t:s:P:l:LTh", long_options,
                                  NULL)) != -1) {
@@ -144,7 +137,7 @@ struct options options_parse(int argc, char **argv)
             options.address = optarg;
             break;
         case 'p':
-            options.port = number(option, 1, 65535);
+            options.port = (int)number(option, 1, 65535);
             break;
         case 'r':
             options.rate = decimal(option, 0.001, 1000000, "connections a second");
@@ -189,22 +182,19 @@ struct options options_parse(int argc, char **argv)
             options.table = true;
             break;
         case 'h':
-            usage(stdout, EXIT_SUCCESS);
+            usage_help(usage);
         default: /* getopt has said what is wrong */
-            usage(stderr, EXIT_USAGE);
+            usage_mistake(usage);
         }
     }
-    if (optind < argc) {
-        warnx("%s: one argument too many", argv[optind]);
-        usage(stderr, EXIT_USAGE);
-    }
+    expect_no_more_arguments(argc, argv, usage);
     if (options.fixed && options.rate == 0) {
         warnx("-f: only with -r, which it spaces evenly");
-        usage(stderr, EXIT_USAGE);
+        usage_mistake(usage);
     }
     if (options.wait > 0 && options.rate > 0) {
         warnx("-w: not with -r, which says itself when connections start");
-        usage(stderr, EXIT_USAGE);
+        usage_mistake(usage);
     }
 
     bool named = options.at_once != 0;

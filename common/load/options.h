@@ -7,26 +7,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum {
-    EXIT_LOST = 1, /* also for what keeps load itself from running */
-    EXIT_USAGE = 2,
-};
-
 struct options {
     const char *address;
-    long port;
+    int port;
     struct addrinfo *target; /* both of them; the caller frees it */
     double rate;             /* connections a second in an open loop; 0 for a closed loop */
     bool fixed;              /* at even distances */
     int64_t wait;            /* of a client between two connections, in nanoseconds */
-    long at_once;            /* clients of the closed loop, bound of the open one */
-    long connections, seconds, bytes, messages, timeout;
+    int64_t at_once;         /* clients of the closed loop, bound of the open one */
+    int64_t connections, seconds, bytes, messages, timeout;
     uint64_t seed;
     pid_t server; /* whose CPU time to measure; 0 for none */
     bool table;   /* tab-separated output */
     bool lines;   /* messages are lines of text */
     const char *latencies;
-    long spares; /* sockets that may be open beside those of `at_once` */
+    int64_t spares; /* sockets that may be open beside those of `at_once` */
 };
 
 /*

@@ -6,8 +6,8 @@
 #include "options.h"
 
 /*
- * Both reports take sorted samples, and the CPU time that the server has taken, in nanoseconds,
- * which is shown where the options name a server.
+ * Both reports take sorted samples, and the CPU time that the server has taken, in nanoseconds, or
+ * -1 when it is not known.
  */
 
 /* A header and a row of tab-separated values; "-" for what nobody asked for. Those of an open loop

@@ -3,6 +3,7 @@
 #include "cmdline.h"
 #include "echo.h"
 #include "listener.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -37,6 +38,7 @@ static _Noreturn void work(int listener)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, false);
     workers = calloc((size_t)cmdline.workers, sizeof(*workers));
     int signals = signals_open(SIGTERM, SIGINT, SIGCHLD, 0);

@@ -90,9 +90,15 @@ def load(process, port, *options):
     command = [str(LOAD), "-T", "-p", str(port), "-P", str(process.pid), *map(str, options)]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     lines = result.stdout.splitlines()
+    failure = Failure(f"{shlex.join(command)} ended with status {result.returncode}")
     if len(lines) != 2:
-        raise Failure(f"{shlex.join(command)} ended with status {result.returncode}")
-    return {key: float(value) for key, value in zip(lines[0].split("\t"), lines[1].split("\t"))}
+        raise failure
+    row = dict(zip(lines[0].split("\t"), lines[1].split("\t")))
+    # Connections that were lost are a result, too; what a load measured that could not go on is none.
+    could_not = row["unfinished"] != "0" or row["server_us"] == "-"
+    if could_not or (result.returncode != 0 and row["ok"] == row["connections"]):
+        raise failure
+    return {key: float(value) for key, value in row.items()}
 
 
 class Progress:

@@ -1,5 +1,5 @@
-/* Unit test of common/cmdline.c: numbers, and command lines without mistakes. What the servers
- * answer to a mistake is part of their contract (tests/servers). */
+/* Unit test of common/cmdline.c: command lines without mistakes. What the servers answer to a
+ * mistake is part of their contract (tests/servers). */
 #include "support.h"
 
 #include "cmdline.h"
@@ -7,80 +7,12 @@
 #include "process.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* ---- numbers ---- */
-
-static void whole_decimal_numbers_are_read(void **state)
-{
-    const struct {
-        const char *text;
-        long number;
-    } right[] = {
-        {"0", 0}, {"7", 7}, {"08", 8}, {"0000000000000000000000012", 12}, {"65535", 65535},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
-        long number = -1;
-        assert_true(parse_number(right[i].text, 0, 65535, &number));
-        assert_int_equal(number, right[i].number);
-    }
-}
-
-static void the_bounds_themselves_are_in_range(void **state)
-{
-    long number;
-
-    (void)state;
-    assert_true(parse_number("3", 3, 5, &number));
-    assert_true(parse_number("5", 3, 5, &number));
-    assert_false(parse_number("2", 3, 5, &number));
-    assert_false(parse_number("6", 3, 5, &number));
-}
-
-static void anything_else_is_no_number(void **state)
-{
-    const char *const wrong[] = {"",   " ",   " 1",   "1 ",  "\t1",  "+1", "-1",
-                                 "-0", "0x1", "1e3",  "1.0", "1,0",  "1k", "one",
-                                 "--", "1\n", "\xb2", "1-",  "0b11", "'"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        long number;
-        if (parse_number(wrong[i], LONG_MIN, LONG_MAX, &number))
-            fail_msg("\"%s\" was taken for %ld", wrong[i], number);
-    }
-}
-
-static void a_number_too_large_for_a_long_is_out_of_range(void **state)
-{
-    char largest[32];
-    long number;
-
-    (void)state;
-    snprintf(largest, sizeof(largest), "%ld", LONG_MAX);
-    assert_true(parse_number(largest, 0, LONG_MAX, &number));
-    assert_int_equal(number, LONG_MAX);
-    assert_false(parse_number("9223372036854775808", 0, LONG_MAX, &number));
-    assert_false(parse_number("18446744073709551617", 0, LONG_MAX, &number));
-    assert_false(parse_number("99999999999999999999999999999999", 0, LONG_MAX, &number));
-}
-
-static void an_error_of_before_is_not_taken_for_one_of_now(void **state)
-{
-    long number;
-
-    (void)state;
-    assert_false(parse_number("99999999999999999999999999999999", 0, 9, &number)); /* sets errno */
-    assert_true(parse_number("9", 0, 9, &number));
-}
 
 /* ---- command lines ---- */
 
@@ -221,50 +153,6 @@ static void a_server_without_program_knows_no_option_for_it(void **state)
     assert_non_null(strstr(said, "usage: "));
 }
 
-static void start_without_standard_descriptors(void)
-{
-    for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        close(fd);
-    parse(false, NULL);
-    for (int fd = 0; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) == -1 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
-            _exit(4);
-}
-
-static void start_with_descriptor_2_closed(void)
-{
-    int before = descriptors_of(getpid());
-
-    close(STDERR_FILENO);
-    parse(false, NULL);
-    if (fcntl(STDERR_FILENO, F_GETFD) == -1)
-        _exit(4);
-    if (descriptors_of(getpid()) != before)
-        _exit(5);
-}
-
-static void start_as_usual(void)
-{
-    int before = descriptors_of(getpid());
-
-    parse(false, NULL);
-    if (descriptors_of(getpid()) != before)
-        _exit(5);
-}
-
-static void descriptors_0_to_2_are_open_afterwards(void **state)
-{
-    (void)state;
-    assert_int_equal(in_child(start_without_standard_descriptors), 0);
-    assert_int_equal(in_child(start_with_descriptor_2_closed), 0);
-}
-
-static void parsing_leaves_no_other_descriptor_open(void **state)
-{
-    (void)state;
-    assert_int_equal(in_child(start_as_usual), 0);
-}
-
 /* ---- the announcement ---- */
 
 static struct cmdline announced;
@@ -318,11 +206,6 @@ static void an_announcement_that_cannot_be_made_ends_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_decimal_numbers_are_read),
-        cmocka_unit_test(the_bounds_themselves_are_in_range),
-        cmocka_unit_test(anything_else_is_no_number),
-        cmocka_unit_test(a_number_too_large_for_a_long_is_out_of_range),
-        cmocka_unit_test(an_error_of_before_is_not_taken_for_one_of_now),
         cmocka_unit_test(without_arguments_the_defaults_hold),
         cmocka_unit_test(every_option_is_read),
         cmocka_unit_test(the_number_of_workers_may_come_before_the_options),
@@ -332,8 +215,6 @@ int main(void)
         cmocka_unit_test(help_is_printed_and_ends_well),
         cmocka_unit_test(help_names_the_program_where_there_is_one),
         cmocka_unit_test(a_server_without_program_knows_no_option_for_it),
-        cmocka_unit_test(descriptors_0_to_2_are_open_afterwards),
-        cmocka_unit_test(parsing_leaves_no_other_descriptor_open),
         cmocka_unit_test(the_announcement_names_address_port_and_workers),
         cmocka_unit_test(an_announcement_that_cannot_be_made_ends_the_program),
     };

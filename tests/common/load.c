@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,6 +163,25 @@ static void be_silent(int connection)
     close(connection);
 }
 
+/* Every second one hears nothing. */
+static void serve_every_second(int connection)
+{
+    if (seen->connections % 2 == 1)
+        serve_well(connection);
+}
+
+/* From the hundredth connection on load, the other child of this server's parent, may open no
+ * descriptor. */
+static void serve_and_limit_load(int connection)
+{
+    const struct rlimit none = {0, 0};
+    pid_t siblings[4] = {0};
+
+    if (seen->connections == 100 && children_of(getppid(), siblings, 4) == 2)
+        prlimit(siblings[siblings[0] == getpid()], RLIMIT_NOFILE, &none, NULL);
+    serve_well(connection);
+}
+
 /* Silence, for which load must wait, comes last. */
 static void do_each_in_turn(int connection)
 {
@@ -250,7 +270,7 @@ static void load(const char *first, ...)
 
 static const char header[] =
     "clients\tbytes\tmessages\tconnections\tok\trefused\treset\tcut_short\tcorrupt\ttimed_out\t"
-    "seconds\trate\tp50_us\tp90_us\tp99_us\tp99.9_us\tmax_us\tserver_us\tload_us";
+    "unfinished\tseconds\trate\tp50_us\tp90_us\tp99_us\tp99.9_us\tmax_us\tserver_us\tload_us";
 static const char open_loop[] = /* follows then */
     "\tasked\tdue\tlate_p50_us\tlate_p99_us\tlate_max_us\tat_once\theld\tunstarted";
 
@@ -311,6 +331,7 @@ static void expect_outcomes(struct outcomes expected)
     assert_int_equal(count("cut_short"), expected.cut_short);
     assert_int_equal(count("corrupt"), expected.corrupt);
     assert_int_equal(count("timed_out"), expected.timed_out);
+    assert_int_equal(count("unfinished"), 0);
     assert_int_equal(count("connections"), expected.ok + lost);
     assert_int_equal(output.status, lost > 0 ? 1 : 0);
 }
@@ -418,7 +439,32 @@ static void silence_times_out(void **state)
     load("-T", "-n", "4", "-c", "4", "-t", "1", NULL);
     expect_outcomes((struct outcomes){.timed_out = 4});
     assert_true(value("seconds") >= 1);
-    assert_int_equal(count("max_us"), 0); /* of what was lost no latency is kept */
+    assert_true(value("p50_us") >= 1e6);
+}
+
+/* Who waited longest is not missing in the percentiles. */
+static void what_times_out_counts_among_the_latencies(void **state)
+{
+    (void)state;
+    start(serve_every_second);
+    load("-T", "-c", "1", "-n", "4", "-t", "1", NULL);
+    expect_outcomes((struct outcomes){.ok = 2, .timed_out = 2});
+    assert_true(value("p50_us") < 1e6);
+    assert_true(value("p90_us") >= 1e6);
+    assert_true(value("max_us") >= 1e6);
+    load("-c", "1", "-n", "2", "-t", "1", NULL);
+    assert_non_null(strstr(output.out, "\n  latency in µs: p50 "));
+    assert_non_null(
+        strstr(output.out, "\n  1 of these timed out, and count with the 1 s of -t or more\n"));
+    assert_int_equal(output.status, 1);
+}
+
+static void of_what_was_lost_otherwise_no_latency_is_kept(void **state)
+{
+    (void)state;
+    start(reset_at_once);
+    load("-T", "-n", "4", NULL);
+    assert_int_equal(count("max_us"), 0);
 }
 
 static void each_kind_is_counted_by_itself(void **state)
@@ -428,6 +474,58 @@ static void each_kind_is_counted_by_itself(void **state)
     load("-T", "-c", "1", "-n", "6", "-t", "5", NULL);
     expect_outcomes(
         (struct outcomes){.ok = 2, .reset = 1, .cut_short = 1, .corrupt = 1, .timed_out = 1});
+}
+
+/* ---- load itself fails ---- */
+
+/* Runs load with one client, so many connections and two further arguments; from the hundredth on
+ * it can open nothing. Its leak check cannot work then, nor can it write down its coverage. */
+static void load_without_descriptors(const char *connections, const char *first, const char *second)
+{
+    start(serve_and_limit_load);
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+    load("-d", "3600", "-c", "1", "-n", connections, first, second, NULL);
+    unsetenv("ASAN_OPTIONS");
+    char *profiling = strstr(output.err, "profiling:");
+    if (profiling)
+        *profiling = '\0';
+    assert_int_equal(output.status, 1);
+}
+
+/* A socket is used for a thousand connections. */
+static void what_was_measured_until_load_failed_is_reported(void **state)
+{
+    (void)state;
+    load_without_descriptors("100000000", "-T", NULL);
+    assert_string_equal(output.err, "load: socket: Too many open files\n");
+    assert_true(count("ok") >= 100);
+    assert_int_equal(count("connections"), count("ok"));
+    assert_int_equal(count("unfinished"), 1);
+    assert_true(value("p50_us") > 0);
+}
+
+static void the_report_says_that_load_failed(void **state)
+{
+    (void)state;
+    load_without_descriptors("100000000", NULL, NULL);
+    assert_string_equal(output.err, "load: socket: Too many open files\n");
+    assert_non_null(strstr(output.out, "\n  stopped early: 1 more could not be made\n"));
+    assert_non_null(strstr(output.out, "\n  latency in µs: p50 "));
+}
+
+/* Who can open nothing cannot look into /proc. */
+static void without_the_server_s_cpu_time_the_rest_is_reported(void **state)
+{
+    char option[16], expected[128];
+
+    (void)state;
+    snprintf(option, sizeof(option), "-P%d", (int)getpid());
+    load_without_descriptors("100", "-T", option);
+    snprintf(expected, sizeof(expected), "load: CPU time of process %s: Too many open files\n",
+             option + 2);
+    assert_string_equal(output.err, expected);
+    assert_int_equal(count("ok"), 100);
+    assert_string_equal(column("server_us"), "-");
 }
 
 /* ---- reports ---- */
@@ -550,6 +648,7 @@ static void a_file_that_cannot_be_written_is_an_error(void **state)
     load("-n", "1", "-l", "/nonexistent/file", NULL);
     assert_int_equal(output.status, 1);
     assert_non_null(strstr(output.err, "/nonexistent/file: No such file or directory"));
+    assert_non_null(strstr(output.out, "  1 ok, ")); /* what was measured is not lost */
     load("-n", "1", "-l", "/dev/full", NULL);
     assert_int_equal(output.status, 1);
     assert_non_null(strstr(output.err, "/dev/full: No space left on device"));
@@ -1016,6 +1115,14 @@ static void progress_is_shown_on_a_terminal_and_taken_away_at_the_end(void **sta
     }
 }
 
+static void no_standard_descriptor_is_taken_for_another(void **state)
+{
+    (void)state;
+    start(serve_well);
+    expect_sound_output("clients\tbytes\t", built("common/load/load"), "-p", port, "-n", "20", "-T",
+                        NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1032,7 +1139,12 @@ int main(void)
         TEST(a_wrong_byte_at_the_end_is_corrupt),
         TEST(more_bytes_than_were_sent_are_corrupt),
         TEST(silence_times_out),
+        TEST(what_times_out_counts_among_the_latencies),
+        TEST(of_what_was_lost_otherwise_no_latency_is_kept),
         TEST(each_kind_is_counted_by_itself),
+        TEST(what_was_measured_until_load_failed_is_reported),
+        TEST(the_report_says_that_load_failed),
+        TEST(without_the_server_s_cpu_time_the_rest_is_reported),
         TEST(the_report_says_the_same_in_words),
         TEST(clients_may_wait_between_connections),
         TEST(percentiles_rise),
@@ -1066,6 +1178,7 @@ int main(void)
         TEST(a_wrong_argument_is_answered_with_the_usage),
         TEST(a_full_disk_is_an_error),
         TEST(an_address_that_is_none_is_a_usage_error),
+        TEST(no_standard_descriptor_is_taken_for_another),
         TEST(progress_is_shown_on_a_terminal_and_taken_away_at_the_end),
     };
 

@@ -56,6 +56,11 @@ static struct samples starts;  /* when each connection began */
 static int64_t (*serve)(void); /* takes a request, says when its answer arrives */
 static bool never_closes;      /* the server, its ends of connections */
 static bool disconnect_fails;
+static struct {
+    const char *call; /* fails, all the world's other calls do not; NULL for none */
+    long after;       /* so many that go well */
+    int error;
+} failing;
 static int64_t timer_is_late;
 static int64_t cost_of_a_start; /* time that load itself takes to connect */
 
@@ -63,6 +68,14 @@ static struct peer *peer_of(int fd)
 {
     assert_true(fd >= SOCKET && fd < SOCKET + SOCKETS && peers[fd - SOCKET].open);
     return &peers[fd - SOCKET];
+}
+
+static bool fails(const char *call)
+{
+    if (!failing.call || strcmp(call, failing.call) != 0 || failing.after-- > 0)
+        return false;
+    errno = failing.error;
+    return true;
 }
 
 /* The wrapped functions, and the real ones: this program's own use of them is to go on. */
@@ -89,6 +102,8 @@ WRAP(int, epoll_ctl, int epoll, int operation, int fd, struct epoll_event *event
     assert_int_equal(epoll, EPOLL);
     assert_int_equal(operation, EPOLL_CTL_ADD);
     assert_true(event->events & EPOLLET);
+    if (fails("epoll_ctl"))
+        return -1;
     if (fd == TIMER)
         assert_null(event->data.ptr);
     else
@@ -109,6 +124,8 @@ WRAP(int, timerfd_settime, int fd, int flags, const struct itimerspec *new_value
     assert_int_equal(fd, TIMER);
     assert_int_equal(flags, TFD_TIMER_ABSTIME);
     assert_null(old_value);
+    if (fails("timerfd_settime"))
+        return -1;
     timer_at = new_value->it_value.tv_sec * 1000000000 + new_value->it_value.tv_nsec;
     return 0;
 }
@@ -120,6 +137,8 @@ WRAP(int, socket, int domain, int type, int protocol)
     assert_int_equal(domain, AF_INET);
     assert_int_equal(type, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC);
     assert_int_equal(protocol, 0);
+    if (fails("socket"))
+        return -1;
     while (peers[i].open)
         i++;
     assert_true(i < SOCKETS);
@@ -143,7 +162,7 @@ WRAP(int, bind, int fd, const struct sockaddr *address, socklen_t length)
 {
     (void)address, (void)length;
     peer_of(fd);
-    return 0;
+    return fails("bind") ? -1 : 0;
 }
 
 WRAP(int, connect, int fd, const struct sockaddr *address, socklen_t length)
@@ -158,6 +177,8 @@ WRAP(int, connect, int fd, const struct sockaddr *address, socklen_t length)
         return disconnect_fails ? -1 : 0;
     }
     assert_false(peer->connected);
+    if (fails("connect"))
+        return -1;
     peer->connected = true;
     connections_made++;
     assert_int_equal(samples_add(&starts, now), 0);
@@ -173,6 +194,8 @@ WRAP(ssize_t, send, int fd, const void *bytes, size_t length, int flags)
     assert_true(peer->connected && !peer->shut);
     assert_int_equal(length, MESSAGE);
     assert_int_equal(flags, MSG_NOSIGNAL);
+    if (fails("send"))
+        return -1;
     memcpy(peer->answer, bytes, length);
     peer->event_at = serve();
     peer->events = EPOLLIN;
@@ -188,6 +211,8 @@ WRAP(ssize_t, recv, int fd, void *buffer, size_t size, int flags)
 
     assert_true(peer->connected && size >= MESSAGE);
     assert_int_equal(flags, 0);
+    if (fails("recv"))
+        return -1;
     memcpy(buffer, peer->answer, MESSAGE);
     return MESSAGE;
 }
@@ -241,6 +266,8 @@ WRAP(int, epoll_wait, int epoll, struct epoll_event *events, int room, int timeo
     int count = 0;
 
     assert_int_equal(epoll, EPOLL);
+    if (fails("epoll_wait"))
+        return -1;
     assert_true(timeout >= 0 && room > 0);
     if (timer_at != NEVER && timer_at + timer_is_late < until)
         until = timer_at + timer_is_late;
@@ -277,6 +304,11 @@ static int64_t serve_after_50_ms(void)
 static int64_t serve_never(void)
 {
     return NEVER;
+}
+
+static int64_t serve_every_second(void)
+{
+    return requests++ % 2 == 0 ? now + 2 * MS : NEVER;
 }
 
 /* One worker that needs 100 µs for each, and 100 µs of travelling; it is stopped from second 1 on,
@@ -321,6 +353,7 @@ static int set_up(void **state)
     now = 1000000000000; /* 0 would stand for "no time" */
     timer_at = NEVER;
     requests = highest = 0;
+    failing.call = NULL;
     sockets_made = sockets_open = most_sockets_open = connections_made = 0;
     serve = serve_steadily;
     never_closes = disconnect_fails = false;
@@ -475,6 +508,127 @@ static void a_stop_of_200_ms_is_shown_by_an_open_loop(void **state)
     assert_true(within_5_percent(ms(95), 100)); /* half of those that suffered, half of the stop */
     assert_true(within_5_percent(ms(99.9), 200));
     assert_true(within_5_percent(ms(100), 200));
+}
+
+/* Half of the connections hear nothing: from the 50th percentile on, the latency is the time-out.
+ */
+static void who_times_out_is_in_the_percentiles(void **state)
+{
+    (void)state;
+    for (int open_loop = 0; open_loop < 2; open_loop++) {
+        tear_down(NULL);
+        set_up(NULL);
+        serve = serve_every_second;
+        options.connections = 1000;
+        options.rate = open_loop ? 1000 : 0;
+        options.at_once = open_loop ? 10000 : 8;
+        run_all();
+        assert_int_equal(result.outcomes[OK], 500);
+        assert_int_equal(result.outcomes[TIMED_OUT], 500);
+        assert_int_equal(result.latencies.count, 1000);
+        assert_true(within_5_percent(ms(50), 2));
+        assert_true(ms(50.1) >= 10000 && ms(100) <= 10200); /* looked after each 100 ms */
+    }
+}
+
+/* When the kernel gives up first, after a tenth of load's own time-out. */
+static int64_t give_up_after_a_second(void)
+{
+    failing.call = "recv";
+    failing.after = 0;
+    failing.error = ETIMEDOUT;
+    return now + 1000 * MS;
+}
+
+static void a_time_out_of_the_kernel_s_counts_no_less(void **state)
+{
+    (void)state;
+    serve = give_up_after_a_second;
+    options.connections = 1;
+    run_all();
+    assert_int_equal(result.outcomes[TIMED_OUT], 1);
+    assert_int_equal(result.latencies.count, 1);
+    assert_true(result.latencies.ns[0] == 10000 * MS);
+    assert_null(result.failed);
+}
+
+static void who_is_lost_otherwise_is_not(void **state)
+{
+    (void)state;
+    failing.call = "recv";
+    failing.after = 30;
+    failing.error = ECONNRESET;
+    options.connections = 100;
+    run_all();
+    assert_int_equal(result.outcomes[OK], 30);
+    assert_int_equal(result.outcomes[RESET], 70);
+    assert_int_equal(result.latencies.count, 30);
+}
+
+/* ---- load itself fails ---- */
+
+/* After so many calls that go well this one fails. What was measured before is there, those under
+ * way are waited for, and nothing more begins. */
+static void fail_after(const char *call, long after, int error, const char *said)
+{
+    failing.call = call;
+    failing.after = after;
+    failing.error = error;
+    options.seconds = 10;
+    result = loop_run(&options);
+    assert_non_null(result.failed);
+    assert_string_equal(result.failed, said);
+    assert_int_equal(result.error, error);
+    assert_int_equal(sockets_open, 0);
+    assert_int_equal(result.outcomes[OK], result.finished);
+    assert_int_equal(result.latencies.count, result.finished);
+    assert_true(result.due_end <= result.end);
+}
+
+static void what_was_measured_before_load_failed_is_kept(void **state)
+{
+    static const struct {
+        const char *call;
+        int error;
+        const char *said;
+    } calls[] = {
+        {"socket", EMFILE, "socket"},       {"bind", EADDRNOTAVAIL, "cannot bind a source address"},
+        {"epoll_ctl", ENOSPC, "epoll_ctl"}, {"connect", EADDRNOTAVAIL, "connect"},
+        {"send", ENOBUFS, "send"},          {"recv", ENOMEM, "recv"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof(calls) / sizeof(*calls); i++) {
+        tear_down(NULL);
+        set_up(NULL);
+        if (i % 2 == 1) {
+            options.rate = 1000;
+            options.fixed = true;
+            options.at_once = 10000;
+        }
+        disconnect_fails = true; /* a new socket for each */
+        fail_after(calls[i / 2].call, 500, calls[i / 2].error, calls[i / 2].said);
+        /* One of epoll_ctl's calls was for the timer. Who was under way has failed, too, where the
+         * call is one that it needs. */
+        assert_in_range(result.finished, 499, 500);
+        assert_in_range(result.started - result.finished, 1, 8);
+        assert_int_equal(result.unstarted, 0);
+    }
+}
+
+static void without_a_timer_or_events_the_rest_is_kept(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        tear_down(NULL);
+        set_up(NULL);
+        options.rate = 100;
+        options.fixed = true;
+        fail_after(i == 0 ? "timerfd_settime" : "epoll_wait", 50, ENOMEM,
+                   i == 0 ? "timerfd_settime" : "epoll_wait");
+        assert_true(result.finished > 0 && result.finished < 1000);
+        assert_true(result.started - result.finished <= 1);
+    }
 }
 
 /* ---- the schedule is kept ---- */
@@ -749,6 +903,11 @@ int main(void)
         TEST(a_stop_of_200_ms_is_hidden_by_a_closed_loop),
         TEST(clients_that_wait_in_between_hide_it_too),
         TEST(a_stop_of_200_ms_is_shown_by_an_open_loop),
+        TEST(who_times_out_is_in_the_percentiles),
+        TEST(a_time_out_of_the_kernel_s_counts_no_less),
+        TEST(who_is_lost_otherwise_is_not),
+        TEST(what_was_measured_before_load_failed_is_kept),
+        TEST(without_a_timer_or_events_the_rest_is_kept),
         TEST(connections_start_when_they_are_due),
         TEST(even_distances_are_even),
         TEST(the_seed_decides_when_connections_start),

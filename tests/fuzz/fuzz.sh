@@ -52,8 +52,8 @@ build_target() { # TARGET
         compile pool chapters/03-descriptor-passing/fdpass.c
         ;;
     cmdline)
-        compile cmdline common/cmdline.c common/listener.c common/load/options.c \
-            -Wl,--wrap=exit,--wrap=errx,--wrap=getrlimit
+        compile cmdline common/arguments.c common/cmdline.c common/listener.c common/output.c \
+            common/load/options.c -Wl,--wrap=exit,--wrap=errx,--wrap=getrlimit
         ;;
     esac
 }

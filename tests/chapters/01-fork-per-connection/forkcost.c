@@ -104,6 +104,13 @@ static void a_wrong_argument_is_answered_with_the_usage(void **state)
     }
 }
 
+static void no_standard_descriptor_is_taken_for_another(void **state)
+{
+    (void)state;
+    expect_sound_output("mib\tpages\tfork_us\n", built("chapters/01-fork-per-connection/forkcost"),
+                        "-m", "2", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -114,6 +121,7 @@ int main(void)
         TEST(one_mib_is_the_least),
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
+        TEST(no_standard_descriptor_is_taken_for_another),
     };
 
     return run_chosen(tests);

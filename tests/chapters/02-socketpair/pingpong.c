@@ -177,6 +177,13 @@ static void a_child_that_is_killed_is_noticed(void **state)
     close(errors);
 }
 
+static void no_standard_descriptor_is_taken_for_another(void **state)
+{
+    (void)state;
+    expect_sound_output("a channel of kind stream\n", built("chapters/02-socketpair/pingpong"),
+                        "-n", "3", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 static void a_program_that_can_open_nothing_says_so(void **state)
@@ -201,6 +208,7 @@ int main(void)
         TEST(a_wrong_argument_is_answered_with_the_usage),
         TEST(a_program_that_can_open_nothing_says_so),
         TEST(a_child_that_is_killed_is_noticed),
+        TEST(no_standard_descriptor_is_taken_for_another),
     };
 
     return run_chosen(tests);

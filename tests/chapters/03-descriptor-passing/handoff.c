@@ -140,7 +140,16 @@ static void an_option_is_answered_with_the_usage(void **state)
     handoff("-x");
     assert_int_equal(output.status, 2);
     assert_string_equal(output.out, "");
-    assert_string_equal(output.err, "usage: handoff [FILE]\n");
+    assert_non_null(strstr(output.err, "invalid option -- 'x'\nusage: handoff [FILE]\n"));
+}
+
+static void help_is_printed_on_stdout(void **state)
+{
+    (void)state;
+    handoff("-h");
+    assert_int_equal(output.status, 0);
+    assert_string_equal(output.out, "usage: handoff [FILE]\n");
+    assert_string_equal(output.err, "");
 }
 
 static void two_files_are_answered_with_the_usage(void **state)
@@ -149,7 +158,7 @@ static void two_files_are_answered_with_the_usage(void **state)
     output = run(built("chapters/03-descriptor-passing/handoff"), "one", "two", NULL);
     assert_int_equal(output.status, 2);
     assert_string_equal(output.out, "");
-    assert_string_equal(output.err, "usage: handoff [FILE]\n");
+    assert_string_equal(output.err, "handoff: two: one argument too many\nusage: handoff [FILE]\n");
 }
 
 static void a_process_that_can_open_too_little_says_so(void **state)
@@ -159,6 +168,13 @@ static void a_process_that_can_open_too_little_says_so(void **state)
     (void)state;
     expect_error_at_limit(4, "socketpair: Too many open files", handoff, NULL);
     expect_error_at_limit(5, "connection: Too many open files", handoff, NULL);
+}
+
+static void no_standard_descriptor_is_taken_for_another(void **state)
+{
+    (void)state;
+    expect_sound_output("giver  reads 16 bytes from descriptor ",
+                        built("chapters/03-descriptor-passing/handoff"), NULL);
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
@@ -175,8 +191,10 @@ int main(void)
         TEST(a_missing_file_is_an_error),
         TEST(a_directory_is_an_error),
         TEST(an_option_is_answered_with_the_usage),
+        TEST(help_is_printed_on_stdout),
         TEST(two_files_are_answered_with_the_usage),
         TEST(a_process_that_can_open_too_little_says_so),
+        TEST(no_standard_descriptor_is_taken_for_another),
     };
 
     return run_chosen(tests);

@@ -95,6 +95,13 @@ static void a_process_that_can_open_nothing_says_so(void **state)
                           built("chapters/03-descriptor-passing/passcost"), NULL);
 }
 
+static void no_standard_descriptor_is_taken_for_another(void **state)
+{
+    (void)state;
+    expect_sound_output("way\tus\n", built("chapters/03-descriptor-passing/passcost"), "-n", "3",
+                        NULL);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -105,6 +112,7 @@ int main(void)
         TEST(help_is_printed_on_stdout),
         TEST(a_wrong_argument_is_answered_with_the_usage),
         TEST(a_process_that_can_open_nothing_says_so),
+        TEST(no_standard_descriptor_is_taken_for_another),
     };
 
     return run_chosen(tests);

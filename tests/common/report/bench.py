@@ -23,6 +23,38 @@ bench.BUILD, bench.RESULTS = FOLDER, FOLDER / "results"
 PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
 
 
+# ---- load ----
+
+
+def loaded(status, ok=9, connections=9, unfinished=0, server_us="1.5"):
+    """What bench makes of a load that prints such a row and ends with this status: the row, or "failure"."""
+    table = f"connections\tok\tunfinished\tserver_us\n{connections}\t{ok}\t{unfinished}\t{server_us}\n"
+    program = FOLDER / "load"
+    program.write_text(f"#!/bin/sh\nprintf '{table}'\nexit {status}\n")
+    program.chmod(0o755)
+    bench.LOAD = program
+    with subprocess.Popen(["true"]) as process:
+        try:
+            return bench.load(process, 1)
+        except bench.Failure:
+            return "failure"
+
+
+def test_what_load_measured_is_a_row():
+    tap.equal(loaded(0), {"connections": 9.0, "ok": 9.0, "unfinished": 0.0, "server_us": 1.5})
+
+
+def test_lost_connections_are_a_result():
+    tap.equal(loaded(1, ok=7)["ok"], 7.0)
+
+
+def test_a_load_that_could_not_go_on_is_a_failure():
+    tap.equal(loaded(1, unfinished=1), "failure")
+    tap.equal(loaded(1, ok=7, unfinished=1), "failure")
+    tap.equal(loaded(1, ok=7, server_us="-"), "failure")
+    tap.equal(loaded(1), "failure")
+
+
 # ---- statistics ----
 
 
