@@ -16,7 +16,8 @@ help: ## this list
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
 
 check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
-    libfuzzer chromium tidy npm codespell strace ss nc pgrep
+    libfuzzer chromium tidy npm codespell strace ss nc pgrep musl-gcc \
+    $(if $(filter x86_64,$(shell uname -m)),gcc-multilib)
 
 tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
@@ -117,6 +118,10 @@ texts: ## renew the code that texts and slides show
 lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
 	@tests/lint.sh
+
+portable: ## the suites on programs built with musl, and for 32 bits
+	@common/setup.sh musl-gcc $(filter gcc-multilib,$(check_tools)) cmocka prove
+	@tests/portable.sh
 
 valgrind: build tests ## the suites again, with every program under valgrind
 	@common/setup.sh valgrind

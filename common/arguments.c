@@ -1,5 +1,7 @@
 #include "arguments.h"
 
+#include "output.h"
+
 #include <ctype.h>
 #include <err.h>
 #include <errno.h>
@@ -27,6 +29,7 @@ static void print_usage(FILE *out, const char *usage)
 void usage_help(const char *usage)
 {
     print_usage(stdout, usage);
+    output_check();
     exit(EXIT_SUCCESS);
 }
 

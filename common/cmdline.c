@@ -60,6 +60,7 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
             break;
         case 'h':
             print_usage(stdout, has_program);
+            output_check();
             exit(EXIT_SUCCESS);
         default: /* getopt has said what is wrong */
             goto usage;

@@ -10,6 +10,13 @@ found_daemon() ( # in a folder that Debian does not put into everybody's PATH
     command -v "$1" >/dev/null
 )
 
+is_musl() { # where this is the C library, nobody needs a second one, and has none for 32 bits
+    case $(cc -dumpmachine 2>/dev/null) in
+    *musl*) ;;
+    *) false ;;
+    esac
+}
+
 found() {
     case $1 in
     cmocka) command -v pkg-config >/dev/null && pkg-config --exists cmocka ;;
@@ -17,6 +24,9 @@ found() {
         clang -fsanitize=fuzzer,address -w -x c - -o /dev/null 2>/dev/null ;;
     apache2) found_daemon apache2 || found_daemon httpd ;;
     xinetd) found_daemon xinetd ;;
+    gcc-multilib) is_musl || echo 'int main(void) { return 0; }' |
+        cc -m32 -x c - -o /dev/null 2>/dev/null ;;
+    musl-gcc) is_musl || command -v musl-gcc >/dev/null ;;
     chromium) command -v chromium >/dev/null || found chromium-browser || found google-chrome ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -48,6 +58,10 @@ package() { # TOOL MANAGER: the packages that bring the tool
     cmocka:apk) echo cmocka-dev pkgconf ;;
     libfuzzer:apt-get) echo clang libclang-rt-dev ;;
     libfuzzer:*) echo clang compiler-rt ;;
+    gcc-multilib:dnf) echo glibc-devel.i686 libgcc.i686 ;;
+    gcc-multilib:pacman) echo lib32-glibc lib32-gcc-libs ;;
+    musl-gcc:apt-get) echo musl-tools ;;
+    musl-gcc:pacman) echo musl ;;
     prove:dnf) echo perl-Test-Harness ;;
     prove:apk) echo perl-utils ;;
     prove:*) echo perl ;;

@@ -36,6 +36,7 @@ check lint 'make lint'
 check test 'make -j2 build tests CPPFLAGS=-Werror && make test'
 check sanitize-gcc "make -j2 build tests test CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize'"
 check sanitize-clang "make -j2 build tests test CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize'"
+check portable 'make portable'
 check exercises 'make -j2 build && make check-exercises'
 check valgrind 'make valgrind'
 check coverage 'make coverage'

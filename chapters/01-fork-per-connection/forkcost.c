@@ -62,9 +62,12 @@ static void measure(size_t mib, const char *pages, int advice)
     munmap(memory, size);
 }
 
+/* What is free of the memory, as far as this process can address it. */
 static size_t available_mib(void)
 {
-    return (size_t)sysconf(_SC_AVPHYS_PAGES) / (MIB / (size_t)sysconf(_SC_PAGESIZE));
+    size_t mib = (size_t)sysconf(_SC_AVPHYS_PAGES) / (MIB / (size_t)sysconf(_SC_PAGESIZE));
+
+    return mib < SIZE_MAX / MIB ? mib : SIZE_MAX / MIB;
 }
 
 int main(int argc, char **argv)

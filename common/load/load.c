@@ -24,14 +24,15 @@ static bool report(const struct options *options, const struct result *result, i
     if (result->nobody_listens)
         warnx("nobody listens on %s port %d: start a server first", options->address,
               options->port);
-    if (options->table)
-        report_table(options, result, server_ns);
-    else
-        report_text(options, result, server_ns);
     if (options->latencies && report_latencies(result, options->latencies) == -1) {
         warn("%s", options->latencies);
         wrong = true;
     }
+    if (options->table)
+        report_table(options, result, server_ns);
+    else
+        report_text(options, result, server_ns);
+    output_check();
     if (result->failed) {
         errno = result->error;
         warn("%s", result->failed);

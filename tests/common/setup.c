@@ -138,6 +138,26 @@ static void each_package_manager_is_called_in_its_own_words(void **state)
     }
 }
 
+static void compilers_for_another_c_library_and_for_32_bits_are_packages(void **state)
+{
+    static const struct {
+        const char *tool, *package;
+    } compilers[] = {{"musl-gcc", "musl-tools\n"}, {"gcc-multilib", "gcc-multilib\n"}};
+
+    (void)state;
+    put_manager("apt-get");
+    for (size_t i = 0; i < sizeof(compilers) / sizeof(*compilers); i++) {
+        run_setup("DEPS=ask", compilers[i].tool);
+        expect_one_line("run this and try again: apt-get update && ");
+        assert_non_null(strstr(output.err, compilers[i].package));
+        output_free(&output);
+    }
+    put("cc", "echo x86_64-alpine-linux-musl"); /* here there is no other */
+    run_setup("X=", "musl-gcc");
+    assert_int_equal(output.status, 0);
+    expect_calls("");
+}
+
 static void xinetd_comes_without_what_would_start_it_as_a_service(void **state)
 {
     (void)state;
@@ -237,6 +257,7 @@ int main(void)
         TEST(what_is_there_is_not_installed),
         TEST(what_is_missing_is_installed_and_the_command_is_printed),
         TEST(each_package_manager_is_called_in_its_own_words),
+        TEST(compilers_for_another_c_library_and_for_32_bits_are_packages),
         TEST(xinetd_comes_without_what_would_start_it_as_a_service),
         TEST(a_server_is_found_where_not_every_path_leads),
         TEST(asked_to_ask_it_prints_the_command_and_stops),

@@ -1,0 +1,57 @@
+#!/bin/sh
+# portable.sh [musl|m32]: the programs built for another C library (musl), and for 32 bits, under
+# the suites of the usual build, which start them through TEST_PROGRAMS.
+#
+# The suites themselves stay as they are: cmocka is there for the machine's own C library only.
+set -eu
+cd "$(dirname "$0")/.."
+
+build=$(mkdir -p "${BUILD:-build}" && cd "${BUILD:-build}" && pwd)
+suites="tests/common/load tests/common/peers/floors
+    tests/chapters/01-fork-per-connection/forkcost tests/chapters/02-socketpair/pingpong
+    tests/chapters/03-descriptor-passing/handoff tests/chapters/03-descriptor-passing/passcost
+    tests/chapters/05-exec-workers/worker"
+for server in chapters/*/server.c; do
+    number=$(expr "$server" : 'chapters/\([0-9]*\)')
+    suites="$suites tests/servers/contract-$number"
+done
+suites=$(for suite in $suites; do echo "$build/$suite"; done)
+export CMOCKA_MESSAGE_OUTPUT=TAP
+
+try() { # NAME COMPILER [OPTION ...]: builds the programs so, and runs the suites on them
+    programs=$build/portable/$1
+    shift
+    echo "portable: the programs by $*"
+    make -s -j2 BUILD="$programs" CC="$1" CPPFLAGS="-Werror ${2-}" build >/dev/null
+    # shellcheck disable=SC2086 # a list
+    TEST_PROGRAMS=$programs prove -j4 $suites
+}
+
+# musl-gcc looks for no header of the kernel in /usr/include, where those of glibc are as well.
+# FD_SET of musl divides an int by a size_t: that warning is no error.
+try_musl() {
+    kernel=$build/portable/kernel
+    mkdir -p "$kernel"
+    for folder in linux asm-generic asm; do
+        for place in /usr/include "/usr/include/$(cc -print-multiarch)"; do
+            [ ! -d "$place/$folder" ] || ln -sfn "$place/$folder" "$kernel/$folder"
+        done
+    done
+    try musl musl-gcc "-isystem $kernel -Wno-error=sign-conversion"
+}
+
+try_m32() {
+    try m32 'cc -m32' -Wno-psabi
+}
+
+# shellcheck disable=SC2086 # a list
+make -s -j2 BUILD="$build" build $suites >/dev/null
+case $(cc -dumpmachine) in
+*musl*) targets= ;; # all tests are tests of it, and there is no other
+x86_64*) targets='musl m32' ;;
+*) targets=musl ;;
+esac
+for target in ${1-$targets}; do
+    "try_$target"
+done
+echo "portable: the promises hold (${1-$targets})"
