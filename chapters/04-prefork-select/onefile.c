@@ -11,6 +11,7 @@
 #include "fdpass.h"
 #include "listener.h"
 #include "log.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -275,6 +276,7 @@ static void end_all(pid_t *pids)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, false);
     workers = calloc((size_t)cmdline.workers, sizeof(*workers));
     pid_t *pids = calloc((size_t)cmdline.workers, sizeof(*pids));
