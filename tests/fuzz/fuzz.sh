@@ -52,8 +52,9 @@ build_target() { # TARGET
         compile pool chapters/03-descriptor-passing/fdpass.c
         ;;
     cmdline)
-        compile cmdline common/arguments.c common/cmdline.c common/listener.c common/output.c \
-            common/load/options.c -Wl,--wrap=exit,--wrap=errx,--wrap=getrlimit
+        compile cmdline common/arguments.c common/cmdline.c common/listener.c common/log.c \
+            common/output.c common/process.c common/load/options.c \
+            -Wl,--wrap=exit,--wrap=errx,--wrap=getrlimit
         ;;
     esac
 }
