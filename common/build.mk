@@ -6,6 +6,12 @@ CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 INCLUDES := -Icommon -Icommon/load -Icommon/trace
 
+# musl-gcc, as Debian has it, looks for the kernel's headers nowhere: behind its own, those of glibc's
+# folders serve. And FD_SET of musl divides an int by a size_t, which is no fault of ours.
+ifneq ($(findstring musl-gcc,$(CC)),)
+    WARNINGS += -Wno-sign-conversion -idirafter /usr/include -idirafter /usr/include/$(shell cc -print-multiarch)
+endif
+
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
 

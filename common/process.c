@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,7 +117,8 @@ static bool wait_for_end(pid_t children[], int count, int ms)
             return false;
         /* A death since reap looked is pending, and ends this at once. */
         sigtimedwait(&death, NULL,
-                     &(struct timespec){.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000});
+                     &(struct timespec){.tv_sec = (time_t)(left / 1000),
+                                        .tv_nsec = (long)(left % 1000) * 1000000});
     }
     return true;
 }
@@ -131,8 +133,27 @@ void children_end(pid_t children[], int count, int grace_ms)
     wait_for_end(children, count, REAP_MS);
 }
 
-void wait_for_the_cpu(void)
+/* By their numbers, since musl leaves these two calls out: it takes them for POSIX's, which differ.
+ */
+static long policy_of_this_process(void)
 {
-    if (sched_getscheduler(0) == SCHED_OTHER)
-        sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    return syscall(SYS_sched_getscheduler, 0);
+}
+
+static void set_policy(int policy)
+{
+    syscall(SYS_sched_setscheduler, 0, policy, &(struct sched_param){0});
+}
+
+bool wait_for_the_cpu(void)
+{
+    if (policy_of_this_process() != SCHED_OTHER)
+        return false;
+    set_policy(SCHED_BATCH);
+    return true;
+}
+
+void push_for_the_cpu(void)
+{
+    set_policy(SCHED_OTHER);
 }

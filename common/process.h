@@ -2,6 +2,7 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -57,9 +58,13 @@ void children_end(pid_t children[], int count, int grace_ms);
 /*
  * From here on this process, and those that it forks, do not push a running process off its CPU
  * when they wake up, but wait until that sleeps or has had its time: SCHED_BATCH in sched(7). It is
- * allowed to everybody. A process that has another policy than SCHED_OTHER keeps it.
+ * allowed to everybody. A process that has another policy than SCHED_OTHER keeps it. Returns
+ * whether anything has changed.
  */
-void wait_for_the_cpu(void);
+bool wait_for_the_cpu(void);
+
+/* Takes that back, for this process: SCHED_OTHER. */
+void push_for_the_cpu(void);
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -388,7 +387,8 @@ int pool_run(const struct pool_config *config)
 {
     struct pool *pool =
         calloc(1, sizeof(*pool) + (size_t)config->workers * sizeof(pool->workers[0]));
-    int policy = sched_getscheduler(0), result = -1;
+    bool waits = false;
+    int result = -1;
 
     if (!pool) {
         log_line("pool: %s", strerror(errno));
@@ -415,15 +415,15 @@ int pool_run(const struct pool_config *config)
     } else {
         FD_SET(config->stop, &pool->watched);
         FD_SET(workers_descriptor(pool->places), &pool->watched);
-        wait_for_the_cpu();
+        waits = wait_for_the_cpu();
         result = run(pool);
     }
 
     if (pool->connection != -1)
         close(pool->connection);
     end_all(pool);
-    if (policy == SCHED_OTHER)
-        sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0});
+    if (waits)
+        push_for_the_cpu();
     free(pool);
     return result;
 }
