@@ -140,6 +140,7 @@ $(BUILD)/tests/common/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o
 
 # The functions that a test replaces by its own (ld's --wrap), to make them fail.
 $(BUILD)/tests/common/echo: wrap = recv send
+$(BUILD)/tests/common/log: wrap = now_ms poll
 $(BUILD)/tests/common/process: wrap = fork getppid
 $(BUILD)/tests/common/cputime: wrap = opendir reallocarray
 $(BUILD)/tests/common/samples: wrap = reallocarray

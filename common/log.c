@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,8 @@
 
 enum {
     LINE_MAX_BYTES = 1024, /* less than PIPE_BUF: a pipe takes it whole, or not at all */
+    TERMINAL_BYTES = 100,  /* there is room for as many in a terminal that has any at all:
+                            * drivers/tty/tty_buffer.c takes memory in pieces of 256 bytes */
     SERIES_MS = 10000,
 };
 
@@ -39,23 +42,41 @@ static ssize_t write_without_sigpipe(int fd, const char *bytes, size_t length)
 }
 
 /*
+ * Where poll sees room, a pipe takes PIPE_BUF bytes without waiting, and a terminal some; if no
+ * other writer is quicker, which cannot be excluded here.
+ */
+static ssize_t write_where_poll_sees_room(int fd, const char *bytes, size_t length, size_t most)
+{
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    size_t done = 0;
+
+    while (done < length) {
+        size_t part = length - done < most ? length - done : most;
+        if (poll(&room, 1, 0) != 1) {
+            errno = EAGAIN;
+            break;
+        }
+        ssize_t written = write_without_sigpipe(fd, bytes + done, part);
+        if (written <= 0)
+            break;
+        done += (size_t)written;
+    }
+    return done > 0 ? (ssize_t)done : -1;
+}
+
+/*
  * A pipe or a terminal is opened once more, by its name in /proc: that is a description of our own,
  * which alone becomes non-blocking. Where that is not allowed (another user's terminal), or no
- * descriptor is left, poll has to do: then only another writer in the same moment could fool us.
+ * descriptor is left, poll has to do.
  */
-static ssize_t write_to_pipe(int fd, const char *bytes, size_t length)
+static ssize_t write_to_pipe(int fd, const char *bytes, size_t length, bool terminal)
 {
     char path[32];
 
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (own == -1) {
-        struct pollfd room = {.fd = fd, .events = POLLOUT};
-        if (poll(&room, 1, 0) == 1)
-            return write_without_sigpipe(fd, bytes, length);
-        errno = EAGAIN;
-        return -1;
-    }
+    if (own == -1)
+        return write_where_poll_sees_room(fd, bytes, length, terminal ? TERMINAL_BYTES : PIPE_BUF);
     ssize_t written = write_without_sigpipe(own, bytes, length);
     int error = errno;
     close(own);
@@ -74,7 +95,7 @@ int write_now(int fd, const char *bytes, size_t length)
         if (S_ISSOCK(status.st_mode))
             written = send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
         else if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
-            written = write_to_pipe(fd, bytes, length);
+            written = write_to_pipe(fd, bytes, length, S_ISCHR(status.st_mode));
         else /* a file is written in bounded time, and its offset may be shared: not opened anew */
             written = write_without_sigpipe(fd, bytes, length);
     } while (written == -1 && errno == EINTR);
