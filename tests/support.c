@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -577,6 +578,31 @@ int children_of(pid_t parent, pid_t *children, int room)
 
     each_number("/proc", visit_process, &family);
     return family.count;
+}
+
+pid_t start_tracer(pid_t pid)
+{
+    int allowed[2];
+    char byte;
+
+    assert_int_equal(pipe2(allowed, O_CLOEXEC), 0);
+    pid_t self = getpid(), tracer = fork();
+    assert_true(tracer != -1);
+    if (tracer == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != self ||
+            ptrace(PTRACE_SEIZE, pid, NULL, NULL) == -1 || write(allowed[1], "!", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(allowed[1]);
+    bool traces = read(allowed[0], &byte, 1) == 1;
+    close(allowed[0]);
+    if (traces)
+        return tracer;
+    waitpid(tracer, NULL, 0);
+    print_message("# skipped: this process may not trace others\n");
+    return -1;
 }
 
 int64_t cpu_of(pid_t pid)

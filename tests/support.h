@@ -145,6 +145,13 @@ int children_of(pid_t parent, pid_t *children, int room);
 /* The state of a process as in /proc/PID/stat (R, S, D, T, Z, ...), or 0 when there is none. */
 char process_state(pid_t pid);
 
+/*
+ * Starts a process that traces `pid` (ptrace(2)) and does nothing more: when the traced one dies,
+ * nobody can reap it until this tracer has been ended, by SIGKILL and waitpid. Returns its process
+ * id, or -1, having said so, where nobody may trace.
+ */
+pid_t start_tracer(pid_t pid);
+
 /* The CPU time of a process and its descendants, in nanoseconds. */
 int64_t cpu_of(pid_t pid);
 

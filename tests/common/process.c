@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static int fork_error;  /* what fork fails with; 0 lets it work */
@@ -287,6 +289,247 @@ static void a_child_whose_parent_ended_before_it_could_ask_ends_as_well(void **s
     assert_int_equal(exit_status(child), 1);
 }
 
+/* ---- the end of children ---- */
+
+enum { LONG_MS = 60000 }; /* grace that no test has to use up */
+
+static void block_sigchld(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Starts a child that sleeps until SIGTERM ends it; or ignores even that. It says when it is there.
+ */
+static pid_t start_child(bool obstinate)
+{
+    int there[2];
+    char byte;
+
+    assert_int_equal(pipe2(there, O_CLOEXEC), 0);
+    pid_t child = fork_child();
+    assert_true(child != -1);
+    if (child == 0) {
+        if (obstinate)
+            signal(SIGTERM, SIG_IGN);
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* where Yama lets only ancestors trace */
+        if (write(there[1], "!", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(there[1]);
+    assert_int_equal(read(there[0], &byte, 1), 1);
+    close(there[0]);
+    return child;
+}
+
+static void expect_reaped(pid_t child)
+{
+    assert_int_equal(waitpid(child, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void children_that_end_by_themselves_are_reaped_within_their_grace(void **state)
+{
+    pid_t children[4], before[4];
+
+    (void)state;
+    block_sigchld();
+    for (int i = 0; i < 4; i++)
+        before[i] = children[i] = start_child(false);
+    kill(children[2], SIGTERM); /* has ended long before, while the others are ending */
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)children[2], &info, WEXITED | WNOWAIT), 0);
+    for (int i = 0; i < 4; i++)
+        kill(children[i], SIGTERM);
+    children_end(children, 4, LONG_MS);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(children[i], 0);
+        expect_reaped(before[i]);
+    }
+}
+
+/* It ends after a while, and after others whose deaths children_end sees as well. */
+static void a_child_that_ends_late_is_waited_for(void **state)
+{
+    pid_t child;
+
+    (void)state;
+    block_sigchld();
+    child = fork_child();
+    assert_true(child != -1);
+    if (child == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+        _exit(0);
+    }
+    pid_t other = fork_child();
+    assert_true(other != -1);
+    if (other == 0)
+        _exit(7);
+    children_end(&child, 1, LONG_MS);
+    assert_int_equal(child, 0);
+    assert_int_equal(exit_status(other), 7); /* whoever is not in the list is left alone */
+}
+
+static void a_child_that_does_not_end_is_killed_after_its_grace(void **state)
+{
+    pid_t children[2] = {0};
+
+    (void)state;
+    block_sigchld();
+    children[0] = start_child(true);
+    children[1] = start_child(true);
+    pid_t before[2] = {children[0], children[1]};
+    kill(children[0], SIGTERM);
+    kill(children[1], SIGSTOP); /* a stopped one is no different */
+    children_end(children, 2, 50);
+    assert_int_equal(children[0], 0);
+    assert_int_equal(children[1], 0);
+    expect_reaped(before[0]);
+    expect_reaped(before[1]);
+}
+
+static void nobody_and_who_is_no_child_are_neither_waited_for_nor_killed(void **state)
+{
+    pid_t middle, grandchild = start_grandchild(&middle);
+    pid_t children[3] = {0, grandchild, 0};
+
+    (void)state;
+    block_sigchld();
+    children_end(children, 3, LONG_MS);
+    assert_int_equal(children[1], 0);
+    children[0] = grandchild;
+    children_end(children, 1, 0);
+    assert_int_equal(kill(grandchild, 0), 0);
+    assert_int_not_equal(process_state(grandchild), 'Z');
+    children_end(NULL, 0, LONG_MS);
+    kill(middle, SIGKILL);
+    assert_int_equal(exit_status(middle), 128 + SIGKILL);
+}
+
+/* Only its tracer can reap it, and that does not. */
+static void a_traced_child_does_not_hold_up_the_end(void **state)
+{
+    pid_t children[3];
+
+    (void)state;
+    block_sigchld();
+    for (int i = 0; i < 3; i++)
+        children[i] = start_child(true);
+    pid_t traced = children[1], tracer = start_tracer(traced);
+    if (tracer == -1) {
+        children_end(children, 3, 0);
+        return;
+    }
+    children_end(children, 3, 50);
+    assert_int_equal(children[0], 0);
+    assert_int_equal(children[1], traced);
+    assert_int_equal(children[2], 0);
+    assert_int_equal(waitpid(traced, NULL, WNOHANG), 0);
+    kill(tracer, SIGKILL);
+    assert_int_equal(waitpid(tracer, NULL, 0), tracer);
+    assert_true(wait_until(has_ended, &traced));
+}
+
+/* ---- children in another PID namespace ---- */
+
+/* A process of this test's whose children would be another namespace's. Returns its exit status. */
+static int status_of_unshared(void (*first)(void))
+{
+    pid_t child = fork();
+
+    assert_true(child != -1);
+    if (child == 0) {
+        if (unshare(CLONE_NEWPID) == -1 && unshare(CLONE_NEWUSER | CLONE_NEWPID) == -1)
+            _exit(77);
+        if (first)
+            first();
+        _exit(children_impossible() ? 1 : 0);
+    }
+    int status = exit_status(child);
+    if (status == 77)
+        print_message("# skipped: this process may make no PID namespace\n");
+    return status;
+}
+
+static void become_init(void)
+{
+    int status;
+    pid_t init = fork();
+
+    if (init != 0) /* report what it found */
+        _exit(waitpid(init, &status, 0) == init && WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+}
+
+static void outlive_the_first_child(void)
+{
+    pid_t init = fork();
+
+    if (init == 0)
+        _exit(0);
+    waitpid(init, NULL, 0);
+}
+
+static void children_are_possible_but_not_in_a_namespace_without_init(void **state)
+{
+    (void)state;
+    assert_null(children_impossible());
+    int status = status_of_unshared(NULL);
+    if (status == 77)
+        return;
+    assert_int_equal(status, 1);
+    assert_int_equal(status_of_unshared(outlive_the_first_child), 1);
+    assert_int_equal(status_of_unshared(become_init), 0);
+}
+
+/* ---- the CPU and the clock ---- */
+
+/* What is the policy of a process that had this one and then waits for the CPU; and of its child?
+ */
+static void expect_policy(int before, int after)
+{
+    pid_t child = fork();
+
+    assert_true(child != -1);
+    if (child == 0) {
+        if (sched_setscheduler(0, before, &(struct sched_param){0}) == -1)
+            _exit(77);
+        wait_for_the_cpu();
+        if (sched_getscheduler(0) != after)
+            _exit(1);
+        pid_t grandchild = fork_child();
+        if (grandchild == 0)
+            _exit(sched_getscheduler(0) == after ? 0 : 2);
+        int status;
+        _exit(waitpid(grandchild, &status, 0) == grandchild ? WEXITSTATUS(status) : 3);
+    }
+    assert_int_equal(exit_status(child), 0);
+}
+
+static void who_waits_for_the_cpu_is_batch_unless_another_policy_was_chosen(void **state)
+{
+    (void)state;
+    expect_policy(SCHED_OTHER, SCHED_BATCH);
+    expect_policy(SCHED_BATCH, SCHED_BATCH);
+    expect_policy(SCHED_IDLE, SCHED_IDLE);
+}
+
+static void the_clock_counts_milliseconds_and_is_never_set(void **state)
+{
+    struct timespec before, after;
+
+    (void)state;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    int64_t ms = now_ms();
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true(ms >= (int64_t)before.tv_sec * 1000 + before.tv_nsec / 1000000);
+    assert_true(ms <= (int64_t)after.tv_sec * 1000 + after.tv_nsec / 1000000);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -304,6 +547,14 @@ int main(void)
         TEST(a_failing_fork_is_an_error),
         TEST(a_child_dies_with_its_parent_by_kill_9_too),
         TEST(a_child_whose_parent_ended_before_it_could_ask_ends_as_well),
+        TEST(children_that_end_by_themselves_are_reaped_within_their_grace),
+        TEST(a_child_that_ends_late_is_waited_for),
+        TEST(a_child_that_does_not_end_is_killed_after_its_grace),
+        TEST(nobody_and_who_is_no_child_are_neither_waited_for_nor_killed),
+        TEST(a_traced_child_does_not_hold_up_the_end),
+        TEST(children_are_possible_but_not_in_a_namespace_without_init),
+        TEST(who_waits_for_the_cpu_is_batch_unless_another_policy_was_chosen),
+        TEST(the_clock_counts_milliseconds_and_is_never_set),
     };
 
     return run_chosen(tests);
