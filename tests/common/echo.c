@@ -2,8 +2,11 @@
 #include "support.h"
 
 #include "echo.h"
+#include "listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,6 +114,43 @@ static void interruptions_are_not_errors(void **state)
     expect_all_values(bytes);
 }
 
+/* A connection over TCP in place of the pair. */
+static void connect_pair(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof(address);
+    int listener = listener_open("127.0.0.1", 0);
+
+    assert_true(listener != -1);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    close(pair[0]);
+    close(pair[1]);
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(pair[0], (struct sockaddr *)&address, length), 0);
+    assert_int_equal(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, PATIENCE * 1000),
+                     1);
+    pair[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(pair[1] != -1);
+    close(listener);
+}
+
+/* At the beginning, in the middle, two in a row, at the end. */
+static void urgent_bytes_come_back_in_their_places(void **state)
+{
+    static const char sent[] = "!ab!c!!d!";
+    char back[16] = "";
+
+    (void)state;
+    connect_pair();
+    for (size_t i = 0; i < sizeof(sent) - 1; i++)
+        assert_int_equal(send(pair[0], sent + i, 1, sent[i] == '!' ? MSG_OOB : 0), 1);
+    shutdown(pair[0], SHUT_WR);
+    assert_int_equal(echo(pair[1]), 0);
+    shutdown(pair[1], SHUT_WR);
+    recv(pair[0], back, sizeof(back) - 1, MSG_WAITALL);
+    assert_string_equal(back, sent);
+}
+
 static void a_reset_is_an_error(void **state)
 {
     char bytes[256];
@@ -138,6 +178,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_value_comes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(short_counts_are_continued, set_up, tear_down),
         cmocka_unit_test_setup_teardown(interruptions_are_not_errors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(urgent_bytes_come_back_in_their_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_reset_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_has_gone_is_an_error_and_no_signal, set_up,
                                         tear_down),

@@ -137,6 +137,8 @@ static void the_listener_has_the_flags_and_options_that_servers_rely_on(void **s
     assert_true(fcntl(listener, F_GETFD) & FD_CLOEXEC);
     assert_int_equal(option_of(listener, SOL_SOCKET, SO_ACCEPTCONN), 1);
     assert_int_equal(option_of(listener, SOL_SOCKET, SO_REUSEADDR), 1);
+    assert_int_equal(option_of(listener, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(listener, SOL_SOCKET, SO_OOBINLINE), 1);
     assert_int_equal(option_of(listener, SOL_SOCKET, SO_TYPE), SOCK_STREAM);
     assert_int_equal(descriptors_of(getpid()), open_before + 1);
 }
@@ -158,6 +160,22 @@ static void connections_are_blocking_and_without_delay(void **state)
     assert_true(option_of(connection, IPPROTO_TCP, TCP_NODELAY) != 0);
     assert_int_equal(write(client, "x", 1), 1);
     assert_int_equal(read(connection, &(char){0}, 1), 1);
+}
+
+static void an_urgent_byte_arrives_among_the_others(void **state)
+{
+    char bytes[4] = "";
+
+    (void)state;
+    listener = listener_open("127.0.0.1", 0);
+    connect_and_accept();
+    assert_int_equal(option_of(connection, SOL_SOCKET, SO_OOBINLINE), 1);
+    assert_int_equal(send(client, "a", 1, 0), 1);
+    assert_int_equal(send(client, "!", 1, MSG_OOB), 1);
+    assert_int_equal(send(client, "b", 1, 0), 1);
+    for (int i = 0; i < 3; i++) /* recv(2) stops at the mark: one call does not bring all */
+        assert_int_equal(recv(connection, bytes + i, 1, 0), 1);
+    assert_string_equal(bytes, "a!b");
 }
 
 static void ipv6_works_as_well(void **state)
@@ -283,6 +301,7 @@ int main(void)
         TEST(the_listener_has_the_flags_and_options_that_servers_rely_on),
         TEST(accepting_does_not_wait),
         TEST(connections_are_blocking_and_without_delay),
+        TEST(an_urgent_byte_arrives_among_the_others),
         TEST(ipv6_works_as_well),
         TEST(a_port_in_use_is_an_error_that_leaves_nothing_open),
         TEST(a_port_of_closed_connections_can_be_taken_again),
