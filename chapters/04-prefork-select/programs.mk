@@ -22,3 +22,6 @@ servers   += 04
 
 $(tests)/pool: $(pool)
 $(tests)/pool: wrap = fork socketpair accept4 select sendmsg read waitpid calloc
+
+$(tests)/workers: $(workers)
+$(tests)/workers: wrap = now_ms fork_child children_impossible calloc
