@@ -32,6 +32,7 @@ struct worker {
     bool explained; /* why it has ended, or will: nothing more is to be said of that */
     bool failing;   /* it has been said that none can start in this place; until one does */
     int channel;    /* the master's end, non-blocking; closed when GONE */
+    pid_t pid;
 };
 
 struct pool {
@@ -153,6 +154,7 @@ static int worker_start(struct pool *pool, int place)
     worker->state = STARTING;
     worker->explained = false;
     worker->channel = channel[0];
+    worker->pid = pid;
     pool->starting++;
     FD_SET(channel[0], &pool->watched);
     if (channel[0] > pool->highest)
@@ -197,7 +199,7 @@ static void worker_report(struct pool *pool, struct worker *worker)
         cannot_start(pool, worker, "a worker cannot start: %s", strerror(reports[0]));
         part_with(pool, worker, GRACE_MS);
     } else if (count > 0) {
-        say(pool, "worker %d breaks the protocol", (int)workers_pid(pool->places, place));
+        say(pool, "worker %d breaks the protocol", (int)worker->pid);
         worker->explained = true;
         part_with(pool, worker, 0);
     } else if (worker->state == STARTING) { /* its status will tell why; or there is the deadline */
@@ -258,8 +260,8 @@ static void find_late_starters(struct pool *pool, int64_t looked)
         struct worker *worker = &pool->workers[i];
         if (worker->state != STARTING || workers_birth_ms(pool->places, i) + start_ms >= looked)
             continue;
-        cannot_start(pool, worker, "worker %d has not reported for %g seconds",
-                     (int)workers_pid(pool->places, i), start_ms / 1000.0);
+        cannot_start(pool, worker, "worker %d has not reported for %g seconds", (int)worker->pid,
+                     start_ms / 1000.0);
         part_with(pool, worker, 0);
     }
 }
@@ -291,8 +293,7 @@ static void hand_over(struct pool *pool)
             continue;
         if (write_fd(worker->channel, "", 1, pool->connection) == 0) {
             if (pool->config->verbose)
-                say(pool, "descriptor %d goes to worker %d", pool->connection,
-                    (int)workers_pid(pool->places, i));
+                say(pool, "descriptor %d goes to worker %d", pool->connection, (int)worker->pid);
             worker->state = BUSY;
             pool->idle--;
             close(pool->connection); /* the worker has its own: with ours, no end-of-file */
@@ -341,8 +342,10 @@ static int run(struct pool *pool)
 
         fill_places(pool);
         int64_t looked = pool->starting > 0 ? now_ms() : 0;
-        if (!wait_readable(pool, &readable))
+        if (!wait_readable(pool, &readable)) {
             FD_ZERO(&readable);
+            looked = 0; /* it has not: who has reported meanwhile is not late */
+        }
 
         if (FD_ISSET(config->stop, &readable))
             return 0;
@@ -391,7 +394,7 @@ int pool_run(const struct pool_config *config)
     int result = -1;
 
     if (!pool) {
-        log_line("pool: %s", strerror(errno));
+        say(&(struct pool){.config = config}, "pool: %s", strerror(errno));
         return -1;
     }
     pool->config = config;

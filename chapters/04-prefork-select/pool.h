@@ -50,7 +50,7 @@ struct pool_config {
      * never waits, as this should not. */
     void (*log)(const char *line, void *context);
 
-    /* Called after each death of a worker that was not the pool's wish, with its status as
+    /* Called after each death of a worker but for those at the pool's end, with its status as
      * waitpid(2) gives it and how many have died so far. May be NULL. */
     void (*died)(pid_t worker, int status, long deaths, void *context);
 };

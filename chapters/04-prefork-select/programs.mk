@@ -21,7 +21,7 @@ servers   += 04
 04.can     := rest=all hand-over select batch
 
 $(tests)/pool: $(pool)
-$(tests)/pool: wrap = fork socketpair accept4 select sendmsg read waitpid calloc
+$(tests)/pool: wrap = fork socketpair accept4 select sendmsg read waitpid calloc nanosleep now_ms
 
 $(tests)/workers: $(workers)
 $(tests)/workers: wrap = now_ms fork_child children_impossible calloc
