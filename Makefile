@@ -15,7 +15,7 @@ help: ## this list
 
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
 
-check_tools := cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
+check_tools := c++ cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
     libfuzzer chromium tidy npm codespell strace ss nc pgrep musl-gcc \
     $(if $(filter x86_64,$(shell uname -m)),gcc-multilib)
 
@@ -192,7 +192,7 @@ clean: ## remove all that was made
 
 # ---- one chapter: `make -C chapters/NN-name build` and the like end here ----------------------
 
-of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*%,$(1))
+of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*% tests/chapters/$*-%,$(1))
 
 there_is = $(if $(filter $*,$(numbers)),:, \
     echo "make: there is no chapter \"$*\"; say one of: $(numbers)" >&2; exit 2)
@@ -201,7 +201,7 @@ build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
 	@$(there_is)
 
 test-%: build-% $$(call of,$(unit_tests) $(server_tests)) ## test chapter NN alone
-	@$(call prove,$(call of,$(unit_tests) $(server_tests)))
+	@$(call prove,$(call of,$(unit_tests) $(server_tests) $(script_tests)))
 
 time-%: build-% ## time chapter NN alone
 	@common/setup.sh gnuplot python3

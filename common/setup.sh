@@ -50,6 +50,9 @@ package() { # TOOL MANAGER: the packages that bring the tool
     cc:dnf) echo gcc glibc-devel ;;
     cc:apk) echo gcc musl-dev linux-headers ;;
     cc:*) echo gcc ;;
+    c++:apt-get | c++:apk) echo g++ ;;
+    c++:dnf) echo gcc-c++ ;;
+    c++:pacman) echo gcc ;;
     gnuplot:apt-get) echo gnuplot-nox ;;
     gnuplot:dnf) echo gnuplot-minimal ;;
     cmocka:apt-get) echo libcmocka-dev pkg-config ;;

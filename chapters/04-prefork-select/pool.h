@@ -11,9 +11,9 @@
  * worker has gone when it dies (workers.h), and at end-of-file wants nothing more of it. A worker
  * may be any program that speaks this protocol.
  *
- * To use the pool elsewhere take fdpass, log, process, workers and pool, .c and .h. It is for
- * processes with one thread, with descriptors 0 to 2 open, in which nobody else waits for the
- * pool's workers: no waitpid(-1), no handler of SIGCHLD.
+ * To use the pool elsewhere take fdpass, log, process, workers and pool, .c and .h; skeleton.c is a
+ * server to begin with. The pool is for processes with one thread, with descriptors 0 to 2 open, in
+ * which nobody else waits for the pool's workers: no waitpid(-1), no handler of SIGCHLD.
  */
 #ifndef POOL_H
 #define POOL_H

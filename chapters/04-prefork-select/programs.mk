@@ -1,12 +1,12 @@
 # What chapter 4 builds, and its servers. The words are those of common/build.mk.
-programs += $(here)/onefile $(here)/server
+programs += $(here)/onefile $(here)/server $(here)/skeleton
 
 # The modules that the chapters above build on, each with what it needs itself.
 workers := $(here)/workers.o
 pool    := $(here)/pool.o $(workers) $(fdpass)
 
 $(here)/onefile: $(fdpass)
-$(here)/server: $(pool)
+$(here)/server $(here)/skeleton: $(pool)
 
 servers += 04-onefile
 04-onefile.program := $(here)/onefile
