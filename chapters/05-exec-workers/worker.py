@@ -12,13 +12,14 @@ os.dup2(os.open(os.devnull, os.O_RDONLY), 0)    # ... but it does inherit descri
 try:
     channel.sendall(b"\0")                      # I am idle
     while True:
-        data, descriptors, flags, _ = socket.recv_fds(channel, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
         if not data:                            # the master has gone
             break
         if not descriptors:                     # this process may open no more
             heard = select.select([], [2], [], 0)[1]  # else to say so would wait for a reader
             sys.exit("worker.py: a message came without a connection" if heard else 1)
         with socket.socket(fileno=descriptors[0]) as connection:
+            connection.set_inheritable(False)       # recv_fds sets no close-on-exec
             try:
                 while received := connection.recv(65536):
                     connection.sendall(received)

@@ -1248,6 +1248,43 @@ static void a_worker_that_closes_its_channel_and_lives_on_is_replaced(void **sta
     expect_all_served(close_the_channel);
 }
 
+/* The first takes a connection, and then closes its channel. */
+static int close_the_channel_when_busy(int channel, void *context)
+{
+    int connection;
+    char byte;
+
+    if (begin() != 1)
+        return work(channel, context);
+    if (send(channel, "\0", 1, MSG_NOSIGNAL) != 1 || read_fd(channel, &byte, 1, &connection) != 1)
+        return 1;
+    close(channel);
+    while (pause() == -1)
+        continue;
+    return 0;
+}
+
+/* Meets all three, of which one does not answer, and then all three again. */
+static int client_loses_one_of_three(void)
+{
+    int fds[3], lost = 0;
+
+    for (int i = 0; i < 3; i++) {
+        fds[i] = client_connect();
+        lost += !client_exchanges(fds[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    return lost == 1 && client_meets_every_worker() ? 6 : lost;
+}
+
+static void a_worker_that_closes_its_channel_while_it_serves_is_replaced(void **state)
+{
+    (void)state;
+    client_main = client_loses_one_of_three;
+    expect_all_served(close_the_channel_when_busy);
+}
+
 /* ---- what the configuration says ---- */
 
 static struct {
@@ -1552,6 +1589,7 @@ int main(void)
         TEST(a_worker_whose_channel_is_held_by_a_helper_is_replaced_when_it_dies),
         TEST(a_worker_that_daemonises_itself_is_replaced),
         TEST(a_worker_that_closes_its_channel_and_lives_on_is_replaced),
+        TEST(a_worker_that_closes_its_channel_while_it_serves_is_replaced),
         TEST(each_death_is_told_with_its_status_and_the_count),
         TEST(a_pool_that_is_verbose_says_each_hand_over_and_each_death),
         TEST(what_ends_the_pool_goes_to_its_log_too),

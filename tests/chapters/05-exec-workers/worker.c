@@ -6,8 +6,10 @@
 #include "listener.h"
 #include "process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -238,6 +240,55 @@ static void a_connection_that_is_reset_is_its_client_s_affair(void **state)
     expect_end(0, NULL);
 }
 
+/* How many of the worker's descriptors above 2 a program that it starts would inherit. Descriptor 0
+ * must lead nowhere. */
+static int inheritable(int *sockets)
+{
+    char path[64], target[64], line[128];
+    int count = 0;
+
+    *sockets = 0;
+    snprintf(path, sizeof(path), "/proc/%d/fd/0", (int)worker);
+    ssize_t length = readlink(path, target, sizeof(target) - 1);
+    assert_true(length > 0);
+    target[length] = '\0';
+    assert_string_equal(target, "/dev/null");
+    for (int fd = STDERR_FILENO + 1; fd < 64; fd++) {
+        unsigned flags = 0;
+        if (fcntl(fd, F_GETFD) == 0) /* whoever started this test has left it open */
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)worker, fd);
+        length = readlink(path, target, sizeof(target) - 1);
+        if (length > 0)
+            *sockets += strncmp(target, "socket:", 7) == 0;
+        snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)worker, fd);
+        FILE *info = fopen(path, "re");
+        if (!info)
+            continue;
+        while (fgets(line, sizeof(line), info))
+            sscanf(line, "flags: %o", &flags);
+        fclose(info);
+        count += !(flags & O_CLOEXEC);
+    }
+    return count;
+}
+
+static void a_program_that_it_starts_inherits_neither_channel_nor_connection(void **state)
+{
+    int sockets;
+
+    (void)state;
+    expect_idle();
+    assert_int_equal(inheritable(&sockets), 0);
+    assert_int_equal(sockets, 1);
+    int client = hand_over();
+    exchange(client, "hello", 5);
+    assert_int_equal(inheritable(&sockets), 0);
+    assert_int_equal(sockets, 2);
+    finish(client);
+    expect_idle();
+}
+
 /* ---- the end ---- */
 
 static void it_ends_when_the_master_has_gone(void **state)
@@ -339,6 +390,8 @@ int main(void)
         TEST(a_large_message_comes_back, python),
         TEST(a_connection_that_is_reset_is_its_client_s_affair, c),
         TEST(a_connection_that_is_reset_is_its_client_s_affair, python),
+        TEST(a_program_that_it_starts_inherits_neither_channel_nor_connection, c),
+        TEST(a_program_that_it_starts_inherits_neither_channel_nor_connection, python),
         TEST(it_ends_when_the_master_has_gone, c),
         TEST(it_ends_when_the_master_has_gone, python),
         TEST(it_finishes_its_connection_when_the_master_has_gone, c),
