@@ -269,6 +269,24 @@ static bool client_meets_every_worker(void)
     return served;
 }
 
+/* Meets all three, again and again, until all of them have served it. Returns how many did not. */
+static int client_counts_losses(void)
+{
+    int fds[3], lost = 0, last = 3;
+
+    while (last > 0 && lost < 10) {
+        last = 0;
+        for (int i = 0; i < 3; i++) {
+            fds[i] = client_connect();
+            last += !client_exchanges(fds[i]);
+        }
+        for (int i = 0; i < 3; i++)
+            close(fds[i]);
+        lost += last;
+    }
+    return lost;
+}
+
 /* The client: a process that does something, and then stops the pool. */
 static void run_client(void)
 {
@@ -371,6 +389,17 @@ static int served_by_pool(void)
     return WEXITSTATUS(status);
 }
 
+static bool only_the_client_is_left(void *unused)
+{
+    pid_t children[8];
+    int count = children_of(getpid(), children, 8), others = 0;
+
+    (void)unused;
+    for (int i = 0; i < count && i < 8; i++) /* a fifth of a second may be short for a SIGKILL */
+        others += children[i] != client && waitpid(children[i], NULL, WNOHANG) == 0;
+    return others == 0;
+}
+
 /* Runs a pool of 3; nothing is left of it, whatever it returns. */
 static int run_pool(int (*start)(int, void *))
 {
@@ -387,7 +416,7 @@ static int run_pool(int (*start)(int, void *))
         served_by_pool();
     }
     assert_int_equal(descriptors_of(getpid()), descriptors_before);
-    assert_int_equal(children_of(getpid(), NULL, 0), client ? 1 : 0);
+    assert_true(wait_until(only_the_client_is_left, NULL));
     return result;
 }
 
@@ -618,8 +647,8 @@ static void a_place_is_filled_later_when_fork_fails(void **state)
 {
     (void)state;
     fork_fault = (struct fault){4, 6, EAGAIN, 0};
-    assert_int_equal(run_pool(work_or_die), 0);
-    assert_int_equal(served_by_pool(), 3); /* the dead have lost one each, the others none */
+    client_main = client_counts_losses;
+    expect_served(work_or_die, 3); /* the dead have lost one each, the others none */
     assert_true(fork_fault.calls >= 9);
 }
 
@@ -713,6 +742,7 @@ static int talk_when_busy(int channel, void *context)
 static void a_worker_that_breaks_the_protocol_while_busy_loses_its_connection(void **state)
 {
     (void)state;
+    client_main = client_counts_losses;
     waitpid_fault = (struct fault){1, 2, EINTR, 0};
     expect_served(talk_when_busy, 3);
     expect_the_first_three_named();
