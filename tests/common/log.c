@@ -365,11 +365,10 @@ static void a_terminal_that_nobody_shows_is_not_waited_for(void **state)
     (void)state;
     open_terminal();
     assert_int_equal(error_of_a_line(), 0);
-    int error = error_of_many_lines();
-    assert_true(error == EAGAIN || error == EIO); /* EIO: there was room for a part */
-    for (int i = 0; i < 100; i++)
-        error_of_a_line(); /* fills what was left */
-    assert_int_equal(error_of_a_line(), EAGAIN);
+    for (int again = 0; again < 3; again++) { /* what it holds moves on, and makes room */
+        int error = error_of_many_lines();
+        assert_true(error == EAGAIN || error == EIO); /* EIO: there was room for a part */
+    }
     assert_int_equal(fcntl(writer, F_GETFL), flags);
     assert_true(wait_until(is_shown_again, NULL));
 }

@@ -426,7 +426,7 @@ static void expect_line(const char *why)
     char *said = said_so_far();
 
     if (!strstr(said, why) || strchr(said, '\n') != said + strlen(said) - 1)
-        fail_msg("wanted one line with \"%s\", got \"%s\"", why);
+        fail_msg("wanted one line with \"%s\", got \"%s\"", why, said);
 }
 
 static void expect_served(int (*start)(int, void *), int served)
