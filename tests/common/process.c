@@ -506,8 +506,7 @@ static void expect_policy(int before, int after)
     if (child == 0) {
         if (sched_setscheduler(0, before, &(struct sched_param){0}) == -1)
             _exit(77);
-        wait_for_the_cpu();
-        if (sched_getscheduler(0) != after)
+        if (wait_for_the_cpu() != (before != after) || sched_getscheduler(0) != after)
             _exit(1);
         pid_t grandchild = fork_child();
         if (grandchild == 0)
@@ -524,6 +523,21 @@ static void who_waits_for_the_cpu_is_batch_unless_another_policy_was_chosen(void
     expect_policy(SCHED_OTHER, SCHED_BATCH);
     expect_policy(SCHED_BATCH, SCHED_BATCH);
     expect_policy(SCHED_IDLE, SCHED_IDLE);
+}
+
+static void who_waits_for_the_cpu_can_take_that_back(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child != -1);
+    if (child == 0) {
+        if (sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){0}) == -1 ||
+            !wait_for_the_cpu())
+            _exit(1);
+        push_for_the_cpu();
+        _exit(sched_getscheduler(0) == SCHED_OTHER ? 0 : 2);
+    }
+    assert_int_equal(exit_status(child), 0);
 }
 
 static void the_clock_counts_milliseconds_and_is_never_set(void **state)
@@ -562,6 +576,7 @@ int main(void)
         TEST(a_traced_child_does_not_hold_up_the_end),
         TEST(children_are_possible_but_not_in_a_namespace_without_init),
         TEST(who_waits_for_the_cpu_is_batch_unless_another_policy_was_chosen),
+        TEST(who_waits_for_the_cpu_can_take_that_back),
         TEST(the_clock_counts_milliseconds_and_is_never_set),
     };
 

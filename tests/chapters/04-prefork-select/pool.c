@@ -413,7 +413,7 @@ static bool only_the_client_is_left(void *unused)
 /* Runs a pool of 3; nothing is left of it, whatever it returns. */
 static int run_pool(int (*start)(int, void *))
 {
-    int old = dup(STDERR_FILENO);
+    int old = dup(STDERR_FILENO), policy = sched_getscheduler(0);
 
     config.start = start;
     assert_int_equal(ftruncate(errors, lseek(errors, 0, SEEK_SET)), 0);
@@ -426,6 +426,7 @@ static int run_pool(int (*start)(int, void *))
         served_by_pool();
     }
     assert_int_equal(descriptors_of(getpid()), descriptors_before);
+    assert_int_equal(sched_getscheduler(0), policy);
     assert_true(wait_until(only_the_client_is_left, NULL));
     return result;
 }
