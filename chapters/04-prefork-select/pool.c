@@ -31,6 +31,7 @@ struct worker {
     enum { GONE, STARTING, IDLE, BUSY } state;
     bool explained; /* why it has ended, or will: nothing more is to be said of that */
     bool failing;   /* it has been said that none can start in this place; until one does */
+    bool was_idle;  /* a worker in this place, at least once */
     int channel;    /* the master's end, non-blocking; closed when GONE */
     pid_t pid;
 };
@@ -44,7 +45,8 @@ struct pool {
     int connection;         /* accepted but not yet handed over; else -1 */
     bool exhausted;         /* out of descriptors or memory: take no connection for a moment */
     int64_t shortage;       /* when that was last so, for series_begins */
-    bool ready;             /* all workers have been idle once */
+    int were_idle;          /* places in which a worker has been idle ... */
+    bool ready;             /* ... all of them */
     bool failed;            /* it has been said why */
     struct worker workers[];
 };
@@ -195,6 +197,8 @@ static void worker_report(struct pool *pool, struct worker *worker)
         pool->idle++;
         worker->state = IDLE;
         worker->failing = false;
+        pool->were_idle += !worker->was_idle;
+        worker->was_idle = true;
     } else if (count == 1 && reports[0] != 0 && worker->state == STARTING) {
         cannot_start(pool, worker, "a worker cannot start: %s", strerror(reports[0]));
         part_with(pool, worker, GRACE_MS);
@@ -362,7 +366,7 @@ static int run(struct pool *pool)
         if (pool->connection != -1)
             hand_over(pool);
 
-        if (!pool->ready && pool->idle == config->workers) {
+        if (!pool->ready && pool->were_idle == config->workers) {
             pool->ready = true;
             if (config->ready)
                 config->ready(config->context);

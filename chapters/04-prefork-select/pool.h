@@ -35,7 +35,7 @@ struct pool_config {
 
     void *context; /* what all that is called below gets back */
 
-    /* Called once, when all workers are idle for the first time. May be NULL. */
+    /* Called once, when in each place a worker has been idle. May be NULL. */
     void (*ready)(void *context);
 
     /*
