@@ -16,7 +16,7 @@ help: ## this list
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
 
 check_tools := c++ cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
-    libfuzzer chromium tidy npm codespell strace ss nc pgrep musl-gcc \
+    libfuzzer chromium tidy npm codespell strace gdb ss nc pgrep musl-gcc \
     $(if $(filter x86_64,$(shell uname -m)),gcc-multilib)
 
 tests: $(unit_tests) $(server_tests) $(soaks) $(registry)

@@ -5,6 +5,9 @@
  * worker's channel, a signal. It accepts only while a worker is idle, hands the connection over,
  * and forgets it. A worker is idle when it is born, and says so with one byte after each
  * connection.
+ *
+ * Begin with struct worker, then read serve() and what it calls. What a library needs beyond this
+ * is in server.c, pool.h and workers.h.
  */
 #include "cmdline.h"
 #include "echo.h"
