@@ -26,8 +26,8 @@ static struct cmdline cmdline;
 static int listener, signals;
 static pid_t *children; /* one slot a WORKER, 0 when free */
 static int living;
-static bool exhausted;   /* descriptors, memory or processes: try again in a moment */
-static int64_t shortage; /* when that was last so */
+static bool exhausted; /* descriptors, memory or processes: try again in a moment */
+static int64_t no_accept, no_fork, no_select; /* when that last failed */
 
 /* Starts a child that serves `connection`. Returns false when there can be no child now. */
 static bool child_make(int connection)
@@ -71,10 +71,10 @@ static void children_reap(void)
 }
 
 /* What failed may succeed in a moment. Says so once, and not ten times a second. */
-static void run_short(const char *what)
+static void run_short(const char *what, int64_t *last)
 {
     exhausted = true;
-    if (series_begins(&shortage))
+    if (series_begins(last))
         log_line("%s: %s; clients wait", what, strerror(errno));
 }
 
@@ -98,7 +98,7 @@ static void serve(void)
             if (errno != EINTR && errno != ENOMEM)
                 err(EXIT_FAILURE, "select");
             if (errno == ENOMEM) {
-                run_short("select");
+                run_short("select", &no_select);
                 usleep(100000);
             }
             continue;
@@ -115,14 +115,14 @@ static void serve(void)
              * connection in the backlog, and the listener readable. */
             connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
             if (connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
-                run_short("cannot accept");
+                run_short("cannot accept", &no_accept);
         }
         if (connection != -1) {
             if (child_make(connection)) {
                 close(connection); /* the child has its own; with two, the client sees no end */
                 connection = -1;
             } else {
-                run_short("cannot fork");
+                run_short("cannot fork", &no_fork);
             }
         }
     }

@@ -42,7 +42,7 @@ static int signals, listener;
 static struct worker *workers; /* cmdline.workers places */
 static int connection = -1;    /* accepted, but not handed over yet */
 static bool exhausted;         /* descriptors or memory: try again in a moment */
-static int64_t shortage;       /* when that was last so */
+static int64_t no_accept, no_hand_over, no_select; /* when that last failed */
 
 /* ---- one worker ---- */
 
@@ -145,10 +145,10 @@ static struct worker *idle_worker(void)
 }
 
 /* What failed may succeed in a moment. Says so once, and not ten times a second. */
-static void run_short(const char *what)
+static void run_short(const char *what, int64_t *last)
 {
     exhausted = true;
-    if (series_begins(&shortage))
+    if (series_begins(last))
         log_line("%s: %s; clients wait", what, strerror(errno));
 }
 
@@ -181,7 +181,7 @@ static void accept_connection(void)
     /* A client that has gone since select saw it is no error; any other leaves the connection in
      * the backlog, and the listener readable. */
     if (connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
-        run_short("cannot accept");
+        run_short("cannot accept", &no_accept);
 }
 
 /* Hands the connection to an idle worker; if that has just died, to the next. */
@@ -199,7 +199,7 @@ static void hand_over(void)
             return;
         }
         if (errno != EPIPE && errno != ECONNRESET) {
-            run_short("cannot hand a connection over");
+            run_short("cannot hand a connection over", &no_hand_over);
             return;
         }
         worker_end(worker);
@@ -231,7 +231,7 @@ static void wait_readable(fd_set *readable)
         if (errno != EINTR && errno != ENOMEM)
             err(EXIT_FAILURE, "select");
         if (errno == ENOMEM) {
-            run_short("select");
+            run_short("select", &no_select);
             usleep(100000);
         }
         FD_ZERO(readable);

@@ -44,10 +44,10 @@ struct pool {
     int starting, idle;     /* workers in these states */
     int connection;         /* accepted but not yet handed over; else -1 */
     bool exhausted;         /* out of descriptors or memory: take no connection for a moment */
-    int64_t shortage;       /* when that was last so, for series_begins */
-    int were_idle;          /* places in which a worker has been idle ... */
-    bool ready;             /* ... all of them */
-    bool failed;            /* it has been said why */
+    int64_t no_accept, no_hand_over, no_select; /* when that last failed, for series_begins */
+    int were_idle;                              /* places in which a worker has been idle ... */
+    bool ready;                                 /* ... all of them */
+    bool failed;                                /* it has been said why */
     struct worker workers[];
 };
 
@@ -73,7 +73,7 @@ static void fail(struct pool *pool, const char *what, const char *why)
 }
 
 /* What failed may succeed in a moment. Says so once, and not ten times a second. */
-static void run_short(struct pool *pool, const char *what, int error)
+static void run_short(struct pool *pool, int64_t *last, const char *what, int error)
 {
     const char *meaning = error == EINVAL         ? ": does the listener still listen?"
                           : error == EACCES       ? ": a security module forbids it"
@@ -81,7 +81,7 @@ static void run_short(struct pool *pool, const char *what, int error)
                                                   : "";
 
     pool->exhausted = true;
-    if (series_begins(&pool->shortage))
+    if (series_begins(last))
         say(pool, "%s: %s%s; clients wait", what, strerror(error), meaning);
 }
 
@@ -285,7 +285,7 @@ static void accept_connection(struct pool *pool)
     /* A client that has gone since select saw it is no error. After any other the connection stays
      * in the backlog, and the listener readable. */
     if (pool->connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
-        run_short(pool, "cannot accept", errno);
+        run_short(pool, &pool->no_accept, "cannot accept", errno);
 }
 
 /* Hands the connection to an idle worker. If that has just died, to the next. */
@@ -305,7 +305,7 @@ static void hand_over(struct pool *pool)
             return;
         }
         if (errno != EPIPE && errno != ECONNRESET && errno != EAGAIN) {
-            run_short(pool, "cannot hand a connection over", errno);
+            run_short(pool, &pool->no_hand_over, "cannot hand a connection over", errno);
             return;
         }
         part_with(pool, worker, errno == EAGAIN ? 0 : GRACE_MS);
@@ -329,7 +329,7 @@ static bool wait_readable(struct pool *pool, fd_set *readable)
         return true;
 
     if (errno == ENOMEM) {
-        run_short(pool, "select", errno);
+        run_short(pool, &pool->no_select, "select", errno);
         nanosleep(&(struct timespec){.tv_nsec = MOMENT_MS * 1000000L}, NULL);
     } else if (errno != EINTR) {
         fail(pool, "select: ", strerror(errno));

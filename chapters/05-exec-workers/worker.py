@@ -8,7 +8,9 @@ import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)    # end quietly on Ctrl-C
 channel = socket.socket(fileno=os.dup(0))       # what Python opens no other program inherits ...
-os.dup2(os.open(os.devnull, os.O_RDONLY), 0)    # ... but it does inherit descriptor 0
+nothing = os.open(os.devnull, os.O_RDONLY)      # ... but it does inherit descriptor 0
+os.dup2(nothing, 0)
+os.close(nothing)
 try:
     channel.sendall(b"\0")                      # I am idle
     while True:
