@@ -42,7 +42,7 @@ fds-%: build-% ## who holds which descriptor in chapter NN, before and after a h
 	@common/setup.sh python3 ss
 	@common/lab/fds.py $*
 
-break-%: build-% $(ballast) $(addprefix $(BUILD)/common/lab/,boundaries leaky naive) ## provoke the failure that chapter NN speaks of
+break-%: build-% $(ballast) ## provoke the failure that chapter NN speaks of
 	@common/setup.sh python3 ss
 	@common/lab/break.py $*
 
@@ -129,7 +129,7 @@ valgrind: build tests ## the suites again, with every program under valgrind
 
 coverage: ## what the tests reach, as text and as a page
 	@common/setup.sh gcovr
-	@tests/coverage.sh
+	@tests/coverage.sh $(demonstrations:$(BUILD)/%=%.c)
 
 model: ## check the hand-over protocol exhaustively, with spin
 	@common/setup.sh spin
@@ -148,7 +148,7 @@ soak: build $(soaks) ## a million connections through each pool, with workers ki
 # ---- exercises: NN-K is a number such as 04-2 ---------------------------------------------------
 
 exercise             = $(exercise_environment) FORCE='$(FORCE)' common/exercises/exercise.py
-exercise_tools       = $(BUILD)/common/exercises/supervise $(library) $(pool)
+exercise_tools       = $(BUILD)/common/exercises/supervise $(library) $(patsubst %.h,$(BUILD)/%.o,$(wildcard chapters/*/*.h))
 exercise_environment = BUILD='$(BUILD)' LDFLAGS='$(LDFLAGS)' \
     COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))'
 

@@ -33,6 +33,7 @@ compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFL
 #
 #   programs   $(here)/NAME is made of NAME.c, of common's library, and of the objects that a rule
 #              without a recipe names: those of this chapter, or what one below has set a variable to
+#   demonstrations   programs that `make break-NN` runs, and whose processes may end by SIGKILL
 #   servers    the name of a server: the chapter's number, or that, a hyphen and a word. Of each:
 #     NAME.program     what is started
 #     NAME.arguments   with which arguments, if any; one with a slash is a file of this tree
@@ -41,9 +42,10 @@ compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFL
 #     NAME.can         what it can, and thus which tests are for it: see tests/servers/subject.h
 #
 # A chapter sees the headers of common/, its own, and those of the chapters below.
-programs :=
-servers  :=
-floors   :=
+programs       :=
+demonstrations :=
+servers        :=
+floors         :=
 
 define enter
 room   := $(1)
@@ -73,11 +75,8 @@ $(registry): always
 
 # ---- programs ------------------------------------------------------------------------------
 
-programs += $(addprefix $(BUILD)/common/, \
+programs += $(demonstrations) $(addprefix $(BUILD)/common/, \
     exercises/supervise \
-    lab/boundaries \
-    lab/leaky \
-    lab/naive \
     load/load \
     peers/accept \
     peers/reuseport)
@@ -87,8 +86,6 @@ library := $(BUILD)/common/common.a
 cputime := $(BUILD)/common/load/cputime.o
 load    := $(addprefix $(BUILD)/common/load/, options.o report.o loop.o schedule.o) $(cputime)
 
-$(BUILD)/common/lab/naive: $(fdpass)
-$(BUILD)/common/lab/naive.o: INCLUDES += -Ichapters/03-descriptor-passing
 $(BUILD)/common/load/load: $(load)
 $(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/peers/floor.o
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
@@ -124,7 +121,8 @@ $(trace): common/trace/trace.c
 
 # ---- tests ---------------------------------------------------------------------------------
 
-# A test is a program that prints TAP. Tests mirror the tree: tests/common/echo.c tests common/echo.c.
+# A test is a program that prints TAP. Tests mirror the tree: tests/common/load/loop.c tests
+# common/load/loop.c.
 # The suites in tests/servers hold for every server: each runs once a server, under its name. The soak is for
 # those that have workers at rest, and of those that are one program with several arguments, for one.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/common/*/*.c tests/chapters/*/*.c))
@@ -135,16 +133,16 @@ soaks        := $(soaked:%=$(BUILD)/tests/servers/soak-%)
 support      := $(BUILD)/tests/support.o $(cputime)
 script_tests := $(wildcard tests/common/report/*.py tests/chapters/*/*.py)
 
-$(BUILD)/tests/common/schedule: $(BUILD)/common/load/schedule.o
-$(BUILD)/tests/common/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)
+$(BUILD)/tests/common/load/schedule: $(BUILD)/common/load/schedule.o
+$(BUILD)/tests/common/load/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)
 
 # The functions that a test replaces by its own (ld's --wrap), to make them fail.
 $(BUILD)/tests/common/echo: wrap = recv send
 $(BUILD)/tests/common/log: wrap = now_ms poll
 $(BUILD)/tests/common/process: wrap = fork getppid
-$(BUILD)/tests/common/cputime: wrap = opendir reallocarray
-$(BUILD)/tests/common/samples: wrap = reallocarray
-$(BUILD)/tests/common/loop: wrap = clock_gettime epoll_create1 epoll_ctl epoll_wait timerfd_create \
+$(BUILD)/tests/common/load/cputime: wrap = opendir reallocarray
+$(BUILD)/tests/common/load/samples: wrap = reallocarray
+$(BUILD)/tests/common/load/loop: wrap = clock_gettime epoll_create1 epoll_ctl epoll_wait timerfd_create \
     timerfd_settime socket setsockopt bind connect send recv shutdown close
 
 $(suites): $(BUILD)/tests/servers/subject.o
@@ -161,8 +159,9 @@ $(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library)
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@
 
+# What an older tree has built may have the name that is now a folder's.
 $(BUILD)/tests/%.o: tests/%.c | test-tools
-	@mkdir -p $(@D)
+	@if [ -f $(@D) ]; then rm -f $(@D); fi; mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
 
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.

@@ -9,6 +9,8 @@ sources=$(find chapters common solutions -name '*.c') # starters have faults tha
 c_files=$(find chapters common exercises solutions tests -name '*.[ch]')
 scripts=$(find common tests .ci -name '*.sh' -o -path .ci/run -o -name run_autograder)
 
+echo "lint: names and places"
+tests/rooms.py
 echo "lint: gcc and clang, with the warnings of common/build.mk as errors"
 for compiler in gcc clang; do
     make -s -j2 BUILD="$build/$compiler" CC=$compiler CPPFLAGS=-Werror build tests >/dev/null

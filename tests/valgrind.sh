@@ -16,27 +16,25 @@ TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=9
 TEST_WRAPPER="$TEST_WRAPPER --log-file=$logs/%p"
 export TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
 
-tests=
-for server in chapters/*/server.c; do
-    number=$(expr "$server" : 'chapters/\([0-9]*\)')
-    tests="$tests $build/tests/servers/contract-$number $build/tests/servers/faults-$number"
-done
-for test in load chapters/02-socketpair/pingpong chapters/03-descriptor-passing/handoff \
-    chapters/03-descriptor-passing/passcost chapters/05-exec-workers/worker; do
-    case $test in
-    load) tests="$tests $build/tests/common/load" ;;
-    *) tests="$tests $build/tests/$test" ;;
-    esac
-done
-[ $# -eq 0 ] || tests=$*
-# shellcheck disable=SC2086 # a list
-prove -j4 $tests
+# The suites of every server that is not one of another's programs with arguments, and the tests of programs.
+if [ $# -eq 0 ]; then
+    names=$(awk -F '\t' 'NR > 1 && $4 == "" { print $1 }' "$build/servers.tsv")
+    for server in $names; do
+        set -- "$@" "$build/tests/servers/contract-$server" "$build/tests/servers/faults-$server"
+    done
+    for test in tests/common/load/load.c tests/chapters/*/*.c; do
+        test=${test%.c}
+        [ ! -x "$build/${test#tests/}" ] || set -- "$@" "$build/$test"
+    done
+fi
+prove -j4 "$@"
 
-# This is for servers and workers; the programs that only show something leave it to exit. A log
+# This is for servers and workers ("worker" by name); the programs that only show something leave it to exit. A log
 # has, for each descriptor that is open at the end, a line "Open ..." and the calls that
 # opened it, or "<inherited from parent>". A process that a signal ended has to be passed over.
+servers=$(awk -F '\t' 'NR > 1 { sub(".*/", "", $3); printf "%s\\|", $3 }' "$build/servers.tsv")worker
 find "$logs" -type f | while read -r log; do
-    grep -q 'Process terminating' "$log" || ! grep -q 'Command: .*/\(server\|worker\)' "$log" || awk -v log_name="$log" '
+    grep -q 'Process terminating' "$log" || ! grep -q "Command: .*/\\($servers\\)" "$log" || awk -v log_name="$log" '
         /Open (file|AF)/ { opened = $0 }
         /inherited from parent/ { opened = "" }
         opened && /(accept4|recvmsg|socketpair) \(/ { print log_name ": " opened; print "   " $0; opened = "" }

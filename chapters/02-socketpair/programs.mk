@@ -1,2 +1,3 @@
 # What chapter 2 builds. The words are those of common/build.mk.
-programs += $(here)/pingpong
+programs       += $(here)/pingpong
+demonstrations += $(here)/boundaries

@@ -1,6 +1,7 @@
 # What chapter 5 builds, and its servers: one program, whose workers are of C or of Python. The words
 # are those of common/build.mk.
-programs += $(here)/server $(here)/worker
+programs       += $(here)/server $(here)/worker
+demonstrations += $(here)/leaky
 
 $(here)/server $(here)/worker: $(pool)
 

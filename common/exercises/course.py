@@ -3,16 +3,32 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("BUILD", "build")
 LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
-MODULES = {  # what `uses` may name, and the objects that it stands for
-    "fdpass": ["chapters/03-descriptor-passing/fdpass.o"],
-    "pool": ["chapters/04-prefork-select/pool.o", "chapters/04-prefork-select/workers.o",
-             "chapters/03-descriptor-passing/fdpass.o"],
-}
+CHAPTERS = sorted(path.relative_to(TOP) for path in (TOP / "chapters").glob("[0-9]*"))
+
+
+def modules():
+    """What `uses` may name, and the objects that it stands for: {"pool": ["chapters/04-.../pool.o", ...]}.
+
+    A module is a header of a chapter and what is compiled from the source of that name; it needs those
+    whose headers it includes. tests/rooms.py sees that no two have the same name.
+    """
+    sources = {header.stem: header.with_suffix(".c") for folder in CHAPTERS for header in sorted((TOP / folder).glob("*.h"))}
+    sources = {name: source for name, source in sources.items() if source.is_file()}
+
+    def objects(name):
+        needed = [name]
+        for other in needed:  # which grows
+            text = sources[other].read_text() + sources[other].with_suffix(".h").read_text()
+            needed += [found for found in re.findall(r'^#include "(\w+)\.h"', text, re.M) if found in sources and found not in needed]
+        return [str(sources[other].relative_to(TOP).with_suffix(".o")) for other in dict.fromkeys(needed)]
+
+    return {name: objects(name) for name in sources}
 
 
 class Mistake(Exception):
@@ -104,8 +120,8 @@ def read_fact(exercise, key, value):
         exercise.drivers += value.split()
     elif key == "uses":
         for module in value.split():
-            if module not in MODULES:
-                raise Mistake(f"uses {module}: say {' or '.join(MODULES)}")
+            if module not in modules():
+                raise Mistake(f"uses {module}: say {' or '.join(modules())}")
         exercise.uses += value.split()
     elif key == "hint":
         exercise.hints.append(value)

@@ -17,7 +17,7 @@ import course
 
 SUPERVISE = course.BUILD / "common/exercises/supervise"
 LIBRARY = course.BUILD / "common/common.a"
-HEADERS = ["common", "chapters/03-descriptor-passing", "chapters/04-prefork-select"]
+HEADERS = ["common", *course.CHAPTERS]
 LESSON = course.TOP / "tests/exercises/lesson.py"
 FILE_MAX = 1024 * 1024  # of a file that is handed in
 FILES_MAX = 64
@@ -126,7 +126,8 @@ class Stage:
         for folder in HEADERS:
             for header in (course.TOP / folder).glob("*.h"):
                 copy(header, self.top / "include" / header.name)
-        modules = [course.BUILD / file for module in exercise.uses for file in course.MODULES[module]]
+        known = course.modules()
+        modules = [course.BUILD / file for module in exercise.uses for file in known[module]]
         for file in dict.fromkeys([*modules, LIBRARY]):
             copy(file, self.top / "include" / file.name)
         compiled = [program for program in exercise.programs if "." not in program]

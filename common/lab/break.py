@@ -13,16 +13,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
 import bench
 import tables
 
-LAB = bench.BUILD / "common/lab"
-
 
 def say(text):
     print(text, flush=True)
 
 
-def program(name):
+def program(number, name):
     """Runs a program that is the whole demonstration."""
-    subprocess.run([LAB / name], check=True)
+    subprocess.run([bench.BUILD / bench.chapter(number) / name], check=True)
 
 
 def break_01():
@@ -85,8 +83,8 @@ def break_04():
 
 def break_05():
     """Workers that were exec'd by a master that forgot close-on-exec."""
-    worker = bench.BUILD / bench.chapter("05") / "worker"
-    master = subprocess.Popen([LAB / "leaky", worker, "3"], stdout=subprocess.PIPE, text=True)
+    chapter = bench.BUILD / bench.chapter("05")
+    master = subprocess.Popen([chapter / "leaky", chapter / "worker", "3"], stdout=subprocess.PIPE, text=True)
     workers = []
     try:
         port = master.stdout.readline().strip()
@@ -100,8 +98,7 @@ def break_05():
         alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
         say(f"  half a second later {len(alive)} of 3 workers live: no channel sees end-of-file, since its other end is open")
         say("  in the workers that were born later, and in the worker itself")
-        server = bench.BUILD / bench.chapter("05") / "server"
-        second = subprocess.run([server, "-p", port], stderr=subprocess.PIPE, text=True, check=False)
+        second = subprocess.run([chapter / "server", "-p", port], stderr=subprocess.PIPE, text=True, check=False)
         say(f"  a new server on the same port: {second.stderr.strip()}")
     finally:
         master.kill()
@@ -116,7 +113,7 @@ def break_05():
 
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
-    shows = {"01": break_01, "02": lambda: program("boundaries"), "03": lambda: program("naive"), "04": break_04, "05": break_05}
+    shows = {"01": break_01, "02": lambda: program("02", "boundaries"), "03": lambda: program("03", "naive"), "04": break_04, "05": break_05}
     if number not in shows:
         sys.exit("usage: break.py " + "|".join(shows))
     shows[number]()

@@ -6,7 +6,7 @@ of them at once. It keeps how long each answer really took, from when the kernel
 it has measured, at the other end of the connection.
 
 This runs in real time, and so depends on how busy the machine is; it asserts nothing. That load is right within
-5 % is asserted in tests/common/loop.c, where time is simulated.
+5 % is asserted in tests/common/load/loop.c, where time is simulated.
 """
 import re
 import subprocess
