@@ -11,7 +11,7 @@ prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 help: ## this list
-	@sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed -E '/NN-K|watch-/s/%/NN-K/; s/%/NN/' | expand -t 16
+	@LC_ALL=C sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed -E '/NN-K|watch-/s/%/NN-K/; s/%/NN/' | expand -t 16
 
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
 
@@ -208,4 +208,4 @@ time-%: build-% ## time chapter NN alone
 	@common/report/time-chapter.py $*
 
 # Every target that has a text above is something to do, and no file.
-.PHONY: tests exercise-tools $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile)
+.PHONY: tests exercise-tools $(shell LC_ALL=C sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile)

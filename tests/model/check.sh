@@ -77,7 +77,7 @@ run()
 # Prints what a run found: none, cycle, the name of an assert, or unknown.
 found()
 {
-    violated=$(sed -n 's/^pan:1: assertion violated *!(\([a-z_]*\)).*/\1/p' "$1")
+    violated=$(LC_ALL=C sed -n 's/^pan:1: assertion violated *!(\([a-z_]*\)).*/\1/p' "$1")
     if [ -n "$violated" ]; then
         echo "$violated"
     elif grep -q '^pan:1: non-progress cycle' "$1"; then
