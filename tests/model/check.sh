@@ -9,6 +9,7 @@
 # repository), and stay there: each run has its own place, with the trail if there is one.
 
 set -u
+export LC_ALL=C # A-Z are these letters
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 model=$here/pool.pml
@@ -77,7 +78,7 @@ run()
 # Prints what a run found: none, cycle, the name of an assert, or unknown.
 found()
 {
-    violated=$(LC_ALL=C sed -n 's/^pan:1: assertion violated *!(\([a-z_]*\)).*/\1/p' "$1")
+    violated=$(sed -n 's/^pan:1: assertion violated *!(\([a-z_]*\)).*/\1/p' "$1")
     if [ -n "$violated" ]; then
         echo "$violated"
     elif grep -q '^pan:1: non-progress cycle' "$1"; then

@@ -755,7 +755,7 @@ static void load_limited(const char *limits, const char *clients)
 {
     char command[2048];
 
-    snprintf(command, sizeof(command), "%s; exec %s -T -p %s -t 60 -c %s -n %s", limits,
+    snprintf(command, sizeof(command), "%s; exec '%s' -T -p %s -t 60 -c %s -n %s", limits,
              built("common/load/load"), port, clients, clients);
     output_free(&output);
     output = run("/bin/sh", "-c", command, NULL);
@@ -951,7 +951,7 @@ static void the_default_bound_of_an_open_loop_gives_way_to_the_hard_limit(void *
 
     (void)state;
     start(serve_well);
-    snprintf(command, sizeof(command), "ulimit -n 100; exec %s -T -r 10000 -p %s -t 60 -n 300",
+    snprintf(command, sizeof(command), "ulimit -n 100; exec '%s' -T -r 10000 -p %s -t 60 -n 300",
              built("common/load/load"), port);
     output = run("/bin/sh", "-c", command, NULL);
     expect_outcomes((struct outcomes){.ok = 300});

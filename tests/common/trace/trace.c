@@ -369,7 +369,8 @@ static void processes_that_write_at_once_lose_nothing(void **state)
 static void preload(void)
 {
     setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-    setenv("LD_PRELOAD", built("common/trace/trace.so"), 1);
+    setenv("LD_LIBRARY_PATH", built("common/trace"), 1); /* whose names may have blanks */
+    setenv("LD_PRELOAD", "trace.so", 1);
 }
 
 /* Whether a server has noticed the end of a connection: then all of that has been written down. */
