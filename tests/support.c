@@ -469,6 +469,18 @@ void reset(int connection)
     close(connection);
 }
 
+bool has_ipv6(void)
+{
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool found = bind(probe, (struct sockaddr *)&loopback, sizeof(loopback)) == 0;
+
+    close(probe);
+    if (!found)
+        print_message("# this machine has no IPv6\n");
+    return found;
+}
+
 /* ---- load ---- */
 
 struct load load_start(const struct server *server, int clients, int connections)

@@ -116,6 +116,9 @@ void expect_service(const struct server *server);
 /* Closes a connection so that the peer gets a reset (RST) instead of end-of-file. */
 void reset(int connection);
 
+/* Whether this machine has an address to listen on in IPv6; says so if it has none. */
+bool has_ipv6(void);
+
 /* ---- load ---- */
 
 struct load {

@@ -740,11 +740,9 @@ static void on_request_messages_are_lines(void **state)
 static void an_ipv6_server_can_be_measured(void **state)
 {
     (void)state;
+    if (!has_ipv6())
+        return;
     strcpy(address, "::1");
-    int listener = listener_open(address, 0);
-    if (listener == -1 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL))
-        skip();
-    close(listener);
     start(serve_well);
     load("-T", "-n", "10", NULL);
     expect_outcomes((struct outcomes){.ok = 10});
