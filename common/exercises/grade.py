@@ -16,7 +16,7 @@ import course
 import trial
 
 sys.path.append(str(course.TOP / "common/report"))
-import bench  # noqa: E402
+import turns  # noqa: E402
 
 TOGETHER = 4  # tests wait more than they compute
 ARCHIVE_MAX = 32 * 1024 * 1024
@@ -93,7 +93,7 @@ def grade(submission, results, exercises):
 
 
 def run_all(exercises, folder):
-    progress = bench.Progress(len(exercises))
+    progress = turns.Progress(len(exercises))
     outcomes = {}
     with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
         begun = {pool.submit(trial.try_out, exercise, folder / exercise.name): exercise for exercise in exercises}

@@ -10,17 +10,22 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
-import bench
+import paths
+import program
+import registry
+import serving
 import tables
+
+LAB = paths.BUILD / "common/lab"
 
 
 def say(text):
     print(text, flush=True)
 
 
-def program(number, name):
+def program(name):
     """Runs a program that is the whole demonstration."""
-    subprocess.run([bench.BUILD / bench.chapter(number) / name], check=True)
+    subprocess.run([LAB / name], check=True)
 
 
 def break_01():
@@ -32,17 +37,17 @@ def break_01():
         if 2 * mib > available:
             say(f"  {mib:>5} MiB: left out, since only {available} MiB are free")
             continue
-        library = bench.BUILD / "common/report/ballast.so"
+        library = paths.BUILD / "common/report/ballast.so"
         environment = os.environ | ({"LD_PRELOAD": str(library), "BALLAST_MIB": str(mib)} if mib else {})
-        with bench.running(bench.server_command("01"), env=environment) as (process, port):
-            row = bench.load(process, port, "-c", 1, "-n", 40)
+        with serving.running(registry.command("01"), env=environment) as (process, port):
+            row = serving.load(process, port, "-c", 1, "-n", 40)
         first = first or row["p50_us"]
         say(f"  {mib:>5} MiB: {row['p50_us'] / 1000:8.2f} ms until the echo is back, {row['p50_us'] / first:6.1f} times as long")
 
 
 def break_04():
     """A pool with every worker held by a client that says nothing."""
-    with bench.running(bench.server_command("04"), 2) as (process, port):
+    with serving.running(registry.command("04"), 2) as (process, port):
 
         def connect(text):
             connection = socket.create_connection(("127.0.0.1", port))
@@ -83,8 +88,8 @@ def break_04():
 
 def break_05():
     """Workers that were exec'd by a master that forgot close-on-exec."""
-    chapter = bench.BUILD / bench.chapter("05")
-    master = subprocess.Popen([chapter / "leaky", chapter / "worker", "3"], stdout=subprocess.PIPE, text=True)
+    worker = paths.BUILD / registry.chapter("05") / "worker"
+    master = subprocess.Popen([LAB / "leaky", worker, "3"], stdout=subprocess.PIPE, text=True)
     workers = []
     try:
         port = master.stdout.readline().strip()
@@ -98,7 +103,8 @@ def break_05():
         alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
         say(f"  half a second later {len(alive)} of 3 workers live: no channel sees end-of-file, since its other end is open")
         say("  in the workers that were born later, and in the worker itself")
-        second = subprocess.run([chapter / "server", "-p", port], stderr=subprocess.PIPE, text=True, check=False)
+        server = paths.BUILD / registry.chapter("05") / "server"
+        second = subprocess.run([server, "-p", port], stderr=subprocess.PIPE, text=True, check=False)
         say(f"  a new server on the same port: {second.stderr.strip()}")
     finally:
         master.kill()
@@ -113,11 +119,11 @@ def break_05():
 
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
-    shows = {"01": break_01, "02": lambda: program("02", "boundaries"), "03": lambda: program("03", "naive"), "04": break_04, "05": break_05}
+    shows = {"01": break_01, "02": lambda: program("boundaries"), "03": lambda: program("naive"), "04": break_04, "05": break_05}
     if number not in shows:
         sys.exit("usage: break.py " + "|".join(shows))
     shows[number]()
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

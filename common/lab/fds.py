@@ -10,7 +10,10 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
-import bench
+import paths
+import program
+import registry
+import serving
 import tables
 
 
@@ -18,7 +21,7 @@ def wait_until(ready, what):
     end = time.monotonic() + 20
     while not ready():
         if time.monotonic() > end:
-            raise bench.Failure(f"{what} did not come within 20 seconds")
+            raise program.Failure(f"{what} did not come within 20 seconds")
         time.sleep(0.01)
 
 
@@ -35,7 +38,7 @@ def running(command):
 
 def server(number):
     """A server with two workers, before a client has come, while one is served, and after it."""
-    with bench.running(bench.server_command(number), 2) as (process, port):
+    with serving.running(registry.command(number), 2) as (process, port):
 
         def processes():
             one = "child" if number == "01" else "worker"
@@ -55,7 +58,7 @@ def server(number):
 
 def fds_02():
     """pingpong at play, for as long as it takes to look."""
-    with running([bench.BUILD / bench.chapter("02") / "pingpong", "-n", "100000000"]) as process:
+    with running([paths.BUILD / registry.chapter("02") / "pingpong", "-n", "100000000"]) as process:
 
         def settled():  # the first two shows have children of their own, and end soon
             child = tables.children(process.pid)
@@ -71,7 +74,7 @@ def fds_03():
     with tempfile.TemporaryDirectory() as folder:
         fifo = os.path.join(folder, "file")
         os.mkfifo(fifo)
-        with running([bench.BUILD / bench.chapter("03") / "handoff", fifo]) as giver:
+        with running([paths.BUILD / registry.chapter("03") / "handoff", fifo]) as giver:
             writer = os.open(fifo, os.O_WRONLY)  # waits until the giver has opened it
             taker = tables.children(giver.pid)[0]
             both = {"giver": giver.pid, "taker": taker}
@@ -94,11 +97,11 @@ def fds_03():
 
 def main():
     number = sys.argv[1] if len(sys.argv) == 2 else ""
-    shows = {name: lambda: server(number) for name in bench.SERVERS} | {"02": fds_02, "03": fds_03}
+    shows = {name: lambda: server(number) for name in registry.SERVERS} | {"02": fds_02, "03": fds_03}
     if number not in shows:
         sys.exit("usage: fds.py " + "|".join(sorted(shows)))
     shows[number]()
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

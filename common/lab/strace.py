@@ -13,13 +13,16 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
-import bench
+import paths
+import program
+import registry
+import serving
 
 CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", "pipe2", "signalfd4", "listen", "socket",
          "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
 WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
 WIDTH = 170  # of a line
-ROLES = {name: ("master", "worker") for name in bench.SERVERS} | {
+ROLES = {name: ("master", "worker") for name in registry.SERVERS} | {
     "01": ("master", "child"), "02": ("parent", "child"), "03": ("giver", "taker")}
 
 
@@ -118,7 +121,7 @@ def finished(log):
         if re.search(rf"^{first} +\+\+\+ exited", text, re.M):
             return text
         if time.monotonic() > end:
-            raise bench.Failure("strace has not ended within 20 seconds")
+            raise program.Failure("strace has not ended within 20 seconds")
         time.sleep(0.01)
 
 
@@ -130,11 +133,11 @@ def main():
         log = os.path.join(folder, "trace")
         if number in ("02", "03"):
             program = {"02": ["pingpong", "-n", "1"], "03": ["handoff"]}[number]
-            command = [bench.BUILD / bench.chapter(number) / program[0], *program[1:]]
+            command = [paths.BUILD / registry.chapter(number) / program[0], *program[1:]]
             subprocess.run(traced(command, log), stdout=subprocess.DEVNULL, check=True)
         else:
-            with bench.running(traced(bench.server_command(number), log), 2) as (process, port):
-                subprocess.run([bench.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)], stdout=subprocess.DEVNULL, check=True)
+            with serving.running(traced(registry.command(number), log), 2) as (process, port):
+                subprocess.run([paths.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)], stdout=subprocess.DEVNULL, check=True)
                 time.sleep(0.2)  # for the server to see the end of the last connection
         text = finished(log)
     reader = Reader(number)
@@ -145,4 +148,4 @@ def main():
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

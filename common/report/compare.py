@@ -7,7 +7,14 @@ compare.py [BASE.tsv]: the servers of chapters 1, 4 and 5. With BASE, the table 
 import pathlib
 import sys
 
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import serving
+import stats
+import turns
 
 COLUMNS = ["clients", "connections", "ok", "refused", "reset", "cut_short", "corrupt", "timed_out",
            "seconds", "rate", "p50_us", "p90_us", "p99_us", "p99.9_us", "max_us", "server_us", "load_us"]
@@ -17,15 +24,15 @@ PERCENTS = [*range(0, 90), *(90 + i / 2 for i in range(18)), *(99 + i / 20 for i
 def measure(servers, clients, rounds, seconds):
     """Loads each server at each number of clients, in turn. Gives the rows, and all latencies."""
     latencies = {}
-    samples = bench.scratch() / "latencies"
+    samples = results.scratch() / "latencies"
 
     def run(server, count):
-        with bench.running(bench.server_command(server)) as (process, port):
-            row = bench.load(process, port, "-c", count, "-d", seconds, "-n", 10**8, "-l", samples)
+        with serving.running(registry.command(server)) as (process, port):
+            row = serving.load(process, port, "-c", count, "-d", seconds, "-n", 10**8, "-l", samples)
         latencies.setdefault((server, count), []).extend(map(float, samples.read_text().split()))
         return {(server, count): row}
 
-    by_run = bench.in_turn(rounds, [(f"chapter {server}, {clients_text(count)}", lambda s=server, c=count: run(s, c))
+    by_run = turns.in_turn(rounds, [(f"chapter {server}, {clients_text(count)}", lambda s=server, c=count: run(s, c))
                                     for count in clients for server in servers])
     rows = [row | {"server": server, "clients": count, "round": number}
             for (server, count), rows in by_run.items() for number, row in enumerate(rows, 1)]
@@ -47,19 +54,19 @@ def show_tables(name, rows, servers, clients, command):
 
     def lines(column, prefix=""):
         for server in servers:
-            yield [prefix + bench.NAMES[server], *(bench.spread(values(rows, server, n, column)) for n in clients)]
+            yield [prefix + registry.NAMES[server], *(stats.spread(values(rows, server, n, column)) for n in clients)]
 
     def ratios(server, n, column):
-        return bench.ratios(values(rows, server, n, column), values(rows, servers[0], n, column))
+        return stats.ratios(values(rows, server, n, column), values(rows, servers[0], n, column))
 
     def ratio_lines(column, prefix=""):
         for server in servers[1:]:
             yield [f"{prefix}{server} / {servers[0]}, by round",
-                   *(bench.ratio_text(ratios(server, n, column)) for n in clients)]
+                   *(stats.ratio_text(ratios(server, n, column)) for n in clients)]
 
     def show(part, title, table):
-        bench.show_table(f"{name}-{part}", f"{title}: {rounds}", columns, table,
-                         bench.mark_notes(table))
+        results.show_table(f"{name}-{part}", f"{title}: {rounds}", columns, table,
+                           stats.mark_notes(table))
 
     show("cpu", "Server CPU, µs per connection", [*lines("server_us"), *ratio_lines("server_us")])
     show("latency", "Latency, µs", [*lines("p50_us", "p50: "), *ratio_lines("p50_us", "p50: "),
@@ -70,7 +77,7 @@ def show_tables(name, rows, servers, clients, command):
             for server in servers}
     total = sum(row["connections"] for row in rows)
     print(f"of {total:.0f} connections lost: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
-    warning = bench.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")
+    warning = stats.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")
                                    for s in servers[1:] for n in clients}, command)
     if warning:
         print(warning)
@@ -82,42 +89,40 @@ def write_results(name, rows, latencies, servers, clients):
 
     Gives the lowest and the highest latency that each plot of latencies shows.
     """
-    results = bench.RESULTS
-    bench.write_table(results / f"{name}.tsv", ["round", "server", *COLUMNS],
-                      ([row["round"], row["server"], *(f"{row[c]:.10g}" for c in COLUMNS)] for row in rows))
+    results.write_table(paths.RESULTS / f"{name}.tsv", ["round", "server", *COLUMNS],
+                        ([row["round"], row["server"], *(f"{row[c]:.10g}" for c in COLUMNS)] for row in rows))
 
     def medians(n):
         for server in servers:
             for column in ("p50_us", "p99_us", "server_us"):
-                yield f"{bench.median(values(rows, server, n, column)):.2f}"
+                yield f"{stats.median(values(rows, server, n, column)):.2f}"
             yield f"{min(values(rows, server, n, 'server_us')):.2f}"
             yield f"{max(values(rows, server, n, 'server_us')):.2f}"
 
     header = [f"{column} {server}" for server in servers for column in ("p50", "p99", "cpu", "low", "high")]
-    bench.write_table(results / f"{name}-clients.tsv", ["clients", *header], ([n, *medians(n)] for n in clients))
+    results.write_table(paths.RESULTS / f"{name}-clients.tsv", ["clients", *header], ([n, *medians(n)] for n in clients))
 
     ordered = {key: sorted(all_of_it) for key, all_of_it in latencies.items()}
-    bench.write_table(
-        results / f"{name}-percentiles.tsv",
+    results.write_table(
+        paths.RESULTS / f"{name}-percentiles.tsv",
         ["percent", *(f"{server} {n}" for n in clients for server in servers)],
-        ([percent, *(bench.percentile(ordered[server, n], percent) for n in clients for server in servers)]
+        ([percent, *(stats.percentile(ordered[server, n], percent) for n in clients for server in servers)]
          for percent in PERCENTS))
     shown = [all_of_it for (_, n), all_of_it in ordered.items() if n in (clients[0], clients[-1])]
-    medians_shown = [bench.median(values(rows, s, n, c)) for s in servers for n in clients for c in ("p50_us", "p99_us")]
-    return {"percentiles": (min(each[0] for each in shown), max(bench.percentile(each, 99.99) for each in shown)),
+    medians_shown = [stats.median(values(rows, s, n, c)) for s in servers for n in clients for c in ("p50_us", "p99_us")]
+    return {"percentiles": (min(each[0] for each in shown), max(stats.percentile(each, 99.99) for each in shown)),
             "clients": (min(medians_shown), max(medians_shown))}
 
 
 def draw(name, servers, clients, ranges):
     """Gives the terminal's versions of the plots, by plot."""
-    results = bench.RESULTS
-    titles = "|".join(bench.NAMES[server] for server in servers)
+    titles = "|".join(registry.NAMES[server] for server in servers)
     common = {"titles": titles, "clients": " ".join(map(str, clients)), "servers": " ".join(servers)}
 
     def limits(plot):
         return dict(zip(("low", "high"), ranges.get(plot, ())))
 
-    return {plot: bench.draw(f"{plot}.gp", results / f"{name}-{data}.tsv", results / f"{name}-{plot}", **common, **limits(plot))
+    return {plot: gnuplot.draw(f"{plot}.gp", paths.RESULTS / f"{name}-{data}.tsv", paths.RESULTS / f"{name}-{plot}", **common, **limits(plot))
             for plot, data in (("percentiles", "percentiles"), ("clients", "clients"), ("cpu", "clients"))}
 
 
@@ -129,11 +134,11 @@ def compare(name, servers, clients, rounds, seconds, command=None):
     for picture in pictures.values():
         print(f"\n{picture}")
     lost = show_tables(name, rows, servers, clients, command or f"make {name}")
-    print(f"\nall runs:  {bench.RESULTS / name}.tsv")
+    print(f"\nall runs:  {paths.RESULTS / name}.tsv")
     for plot in pictures:
-        print(f"picture:   {bench.RESULTS / name}-{plot}.svg (and .png)")
+        print(f"picture:   {paths.RESULTS / name}-{plot}.svg (and .png)")
     if lost:
-        raise bench.Failure(f"{lost:.0f} connections were lost")
+        raise program.Failure(f"{lost:.0f} connections were lost")
     return rows
 
 
@@ -145,21 +150,21 @@ def read_runs(path):
     try:
         lines = pathlib.Path(path).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise bench.Failure(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
+        raise program.Failure(f"{path}: {getattr(error, 'strerror', None) or 'not a text file'}") from None
     comments = [line[2:] for line in lines if line.startswith("# ")]
     header, *body = [line.split("\t") for line in lines if not line.startswith("#")] or [[]]
     missing = [column for column in ("round", "server", "clients", "p50_us", "server_us") if column not in header]
     if missing:
-        raise bench.Failure(f"{path}: no table of all runs as make compare writes it: it has no column {missing[0]}")
+        raise program.Failure(f"{path}: no table of all runs as make compare writes it: it has no column {missing[0]}")
     rows = []
     for number, line in enumerate(body, 1):
         try:
             row = {key: text if key == "server" else float(text) for key, text in zip(header, line)}
             rows.append(row | {"clients": int(row["clients"]), "p50_us": row["p50_us"], "server_us": row["server_us"]})
         except (ValueError, KeyError):
-            raise bench.Failure(f"{path}: no table of all runs as make compare writes it: row {number}") from None
+            raise program.Failure(f"{path}: no table of all runs as make compare writes it: row {number}") from None
     if not rows:
-        raise bench.Failure(f"{path}: no table of all runs as make compare writes it: it has no rows")
+        raise program.Failure(f"{path}: no table of all runs as make compare writes it: it has no rows")
     return rows, comments
 
 
@@ -171,7 +176,7 @@ def beside(old, new):
     which for five rounds each happens by chance in one of 126 comparisons.
     """
     apart = min(new) > max(old) or max(new) < min(old)
-    return bench.median(new) / bench.median(old), apart
+    return stats.median(new) / stats.median(old), apart
 
 
 def show_beside(old_rows, new_rows, base, comments):
@@ -182,16 +187,16 @@ def show_beside(old_rows, new_rows, base, comments):
                 old, new = (values(rows, server, count, column) for rows in (old_rows, new_rows))
                 if old:
                     ratio, apart = beside(old, new)
-                    table.append([f"{what} {bench.NAMES.get(server, server)}", count, bench.spread(old), bench.spread(new),
+                    table.append([f"{what} {registry.NAMES.get(server, server)}", count, stats.spread(old), stats.spread(new),
                                   f"{ratio:.2f}", "beyond the spread" if apart else "within the spread"])
     if not table:
-        raise bench.Failure(f"{base}: none of its servers and numbers of clients has been measured now")
+        raise program.Failure(f"{base}: none of its servers and numbers of clients has been measured now")
     notes = ["The two runs were not in turn. If designs that nobody changed differ as well, it is the machine that does."]
     kinds = ("machine:", "frequency governor:", "kernel:")
     notes += [f"It was another machine, or another kernel: {line}" for line in comments
-              if line.startswith(kinds) and line not in bench.machine()]
-    bench.show_table("compare-base", f"Now against {base}, in µs: median (range)",
-                     ["", "clients", "then", "now", "now / then", "difference"], table, notes)
+              if line.startswith(kinds) and line not in results.machine()]
+    results.show_table("compare-base", f"Now against {base}, in µs: median (range)",
+                       ["", "clients", "then", "now", "now / then", "difference"], table, notes)
 
 
 def main():
@@ -199,10 +204,10 @@ def main():
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [BASE.tsv]")
     base = sys.argv[1] if len(sys.argv) == 2 else ""
     old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
-    rows = compare("compare", bench.COMPARED, [1, 8, 32, 128], 5, 2)
+    rows = compare("compare", registry.COMPARED, [1, 8, 32, 128], 5, 2)
     if old:
         show_beside(old[0], rows, base, old[1])
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

@@ -14,7 +14,12 @@ import shutil
 import socket
 import subprocess
 
-import bench
+import paths
+import program
+import registry
+import results
+import stats
+import turns
 import designs
 
 CLIENTS = (1, 8)
@@ -62,7 +67,7 @@ def measure_counts(names):
     def run(name, clients):
         return {(name, clients): per_connection(name, clients)}
 
-    return bench.in_turn(ROUNDS, [(f"{bench.NAMES[name]}, {clients} clients", lambda n=name, c=clients: run(n, c))
+    return turns.in_turn(ROUNDS, [(f"{registry.NAMES[name]}, {clients} clients", lambda n=name, c=clients: run(n, c))
                                   for clients in CLIENTS for name in names])
 
 
@@ -70,7 +75,7 @@ def show_counts(names, counts):
     def text(key, values):
         form = "{:.0f}" if key == "cpu_us" else "{:.1f}"
         # The difference of two runs can be a little below 0; cost.tsv has it as it is.
-        return bench.spread([max(value, 0.0) for value in values], form)
+        return stats.spread([max(value, 0.0) for value in values], form)
 
     none = [key for key in COUNTS if all(abs(row[key]) < 0.05 for rows in counts.values() for row in rows)]
     shown = [key for key in COUNTS if key not in none]
@@ -78,14 +83,14 @@ def show_counts(names, counts):
              "Voluntary: a process had to wait. Involuntary: another one was to run. Minor fault: a page had to be mapped "
              "or copied. Major: it had to be read from disk.", *(f"There were no {COUNTS[key]}." for key in none)]
     for clients in CLIENTS:
-        bench.show_table(
+        results.show_table(
             f"cost-{clients}", f"One connection of {clients} client{'s' * (clients > 1)}, 8 workers: median (range) of "
             f"{ROUNDS} rounds", ["", *(COUNTS[key] for key in shown)],
-            [[bench.NAMES[name], *(text(key, [row[key] for row in counts[name, clients]]) for key in shown)] for name in names],
+            [[registry.NAMES[name], *(text(key, [row[key] for row in counts[name, clients]]) for key in shown)] for name in names],
             notes if clients == CLIENTS[-1] else ())
-    bench.write_table(bench.RESULTS / "cost.tsv", ["round", "design", "clients", *COUNTS],
-                      ([number + 1, name, clients, *(f"{counts[name, clients][number][key]:.4f}" for key in COUNTS)]
-                       for number in range(ROUNDS) for clients in CLIENTS for name in names))
+    results.write_table(paths.RESULTS / "cost.tsv", ["round", "design", "clients", *COUNTS],
+                        ([number + 1, name, clients, *(f"{counts[name, clients][number][key]:.4f}" for key in COUNTS)]
+                         for number in range(ROUNDS) for clients in CLIENTS for name in names))
 
 
 # ---- system calls ----
@@ -118,7 +123,7 @@ def parse_trace(lines):
 
 def trace(name, connections):
     """Runs a design under strace, with one client; gives the lines that strace has written."""
-    log = bench.scratch() / "strace"
+    log = results.scratch() / "strace"
     # -D: the server is the child of this program, and strace looks on from elsewhere.
     with designs.running(name, prefix=["strace", "-D", "-f", "-qq", "-s", "0", "-o", str(log)]) as (process, port):
         designs.load(name, process, port, "-c", 1, "-n", connections, "-d", 60)
@@ -149,10 +154,10 @@ def number_text(number):
 
 
 def show_calls(names):
-    progress = bench.Progress(len(names))
+    progress = turns.Progress(len(names))
     calls = {}
     for name in names:
-        progress.step(f"system calls: {bench.NAMES[name]}")
+        progress.step(f"system calls: {registry.NAMES[name]}")
         calls[name] = calls_per_connection(trace(name, TRACED_FEW), trace(name, TRACED_MANY), TRACED_MANY - TRACED_FEW)
     progress.end()
     table = []
@@ -163,14 +168,14 @@ def show_calls(names):
                 which = ", ".join(call if number_text(number) == "1" else f"{number_text(number)} {call}"
                                   for call, number in mine.items())
                 label = "children" if process == "workers" and name in designs.FORKING else process
-                table.append([bench.NAMES[name], label, number_text(sum(mine.values())), which])
-    bench.show_table("cost-calls", "System calls for one connection, when one client comes after the other",
-                     ["", "process", "calls", "which, in the order of their first"], table,
-                     ["Counted by strace, in a run of its own: it slows all down, so how many events one select finds, "
-                      "for example, may differ from an untraced run."])
-    bench.write_table(bench.RESULTS / "cost-calls.tsv", ["design", "process", "call", "per_connection"],
-                      ([name, process, call, f"{number:.3f}"] for name in names
-                       for (process, call), number in calls[name].items()))
+                table.append([registry.NAMES[name], label, number_text(sum(mine.values())), which])
+    results.show_table("cost-calls", "System calls for one connection, when one client comes after the other",
+                       ["", "process", "calls", "which, in the order of their first"], table,
+                       ["Counted by strace, in a run of its own: it slows all down, so how many events one select finds, "
+                        "for example, may differ from an untraced run."])
+    results.write_table(paths.RESULTS / "cost-calls.tsv", ["design", "process", "call", "per_connection"],
+                        ([name, process, call, f"{number:.3f}"] for name in names
+                         for (process, call), number in calls[name].items()))
 
 
 # ---- memory ----
@@ -202,37 +207,37 @@ def memory_kib(name, workers):
             while waiting and (ready := poll.poll(1000 if name == "reuseport" else 20000)):
                 for number, _ in ready:
                     if not by_number[number].recv(64):
-                        raise bench.Failure(f"{bench.NAMES[name]} has closed one of {workers} connections")
+                        raise program.Failure(f"{registry.NAMES[name]} has closed one of {workers} connections")
                     waiting.discard(by_number[number])
             if waiting and name != "reuseport":
-                raise bench.Failure(f"{bench.NAMES[name]} does not serve {workers} clients at once")
-            return proportional_kib(bench.descendants())
+                raise program.Failure(f"{registry.NAMES[name]} does not serve {workers} clients at once")
+            return proportional_kib(program.descendants())
         finally:
             for client in clients:
                 client.close()
 
 
 def show_memory(names):
-    progress = bench.Progress(len(names) * len(WORKERS))
+    progress = turns.Progress(len(names) * len(WORKERS))
     kib = {}
     for workers in WORKERS:
         for name in names:
-            progress.step(f"memory: {bench.NAMES[name]}, {workers} workers")
+            progress.step(f"memory: {registry.NAMES[name]}, {workers} workers")
             kib[name, workers] = memory_kib(name, workers)
     progress.end()
     few, many = WORKERS[0], WORKERS[-1]
-    table = [[bench.NAMES[name], *(f"{kib[name, workers] / 1024:.1f}" for workers in WORKERS),
+    table = [[registry.NAMES[name], *(f"{kib[name, workers] / 1024:.1f}" for workers in WORKERS),
               f"{(kib[name, many] - kib[name, few]) / (many - few):.0f}"] for name in names]
-    bench.show_table("cost-memory", "Memory of all processes of a server, MiB, while so many workers are busy",
-                     ["", *(f"{workers} workers" for workers in WORKERS), "KiB for each further"], table,
-                     ["PSS: what processes share is counted once. What the kernel needs for a process and its sockets is not "
-                      "in it. With SO_REUSEPORT about a third of the workers gets no client, by the hash."])
-    bench.write_table(bench.RESULTS / "cost-memory.tsv", ["design", "workers", "pss_kib"],
-                      ([name, workers, kib[name, workers]] for workers in WORKERS for name in names))
+    results.show_table("cost-memory", "Memory of all processes of a server, MiB, while so many workers are busy",
+                       ["", *(f"{workers} workers" for workers in WORKERS), "KiB for each further"], table,
+                       ["PSS: what processes share is counted once. What the kernel needs for a process and its sockets is not "
+                        "in it. With SO_REUSEPORT about a third of the workers gets no client, by the hash."])
+    results.write_table(paths.RESULTS / "cost-memory.tsv", ["design", "workers", "pss_kib"],
+                        ([name, workers, kib[name, workers]] for workers in WORKERS for name in names))
 
 
 def main():
-    names = designs.present([*bench.COMPARED, *bench.FLOORS, *designs.PEERS])
+    names = designs.present([*registry.COMPARED, *registry.FLOORS, *designs.PEERS])
     counts = measure_counts(names)
     show_counts(names, counts)
     reason = no_strace()
@@ -241,8 +246,8 @@ def main():
     else:
         show_calls(names)
     show_memory(names)
-    print(f"\nas files:  {bench.RESULTS}/cost*.tsv")
+    print(f"\nas files:  {paths.RESULTS}/cost*.tsv")
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

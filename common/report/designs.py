@@ -11,7 +11,11 @@ import subprocess
 import tempfile
 import time
 
-import bench
+import paths
+import program
+import registry
+import results
+import serving
 
 PEERS = ("apache", "xinetd", "socat")
 FORKING = ("01", "xinetd", "socat")  # for each connection
@@ -20,7 +24,7 @@ EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has 
 
 def short(name):
     """A name for the head of a narrow column."""
-    return {"apache": "Apache"}.get(name, name if name in bench.FLOORS + PEERS else f"chapter {name.lstrip('0')}")
+    return {"apache": "Apache"}.get(name, name if name in registry.FLOORS + PEERS else f"chapter {name.lstrip('0')}")
 
 
 # ---- peers ----
@@ -64,7 +68,7 @@ def present(names):
     """Those of the designs that can be measured here; says why the others are left out."""
     for name in names:
         if missing(name):
-            print(f"left out: {bench.NAMES[name]}: {missing(name)}")
+            print(f"left out: {registry.NAMES[name]}: {missing(name)}")
     return [name for name in names if not missing(name)]
 
 
@@ -90,7 +94,7 @@ def peer_command(name, port, workers, folder):
               "uid": nobody.pw_uid, "gid": nobody.pw_gid, "user": nobody.pw_name}
 
     def configuration(file):
-        template = string.Template((bench.ROOT / "common/peers" / file).read_text())
+        template = string.Template((paths.ROOT / "common/peers" / file).read_text())
         (folder / file).write_text(template.substitute(values))
         return str(folder / file)
 
@@ -114,30 +118,30 @@ def wait_for_echo(process, port, log):
                 return
         if process.poll() is not None or time.monotonic() > deadline:
             said = log.read_text(errors="replace").strip().splitlines()
-            raise bench.Failure(f"{process.args[0]} did not start{': ' + said[-1] if said else ''}")
+            raise program.Failure(f"{process.args[0]} did not start{': ' + said[-1] if said else ''}")
         time.sleep(0.02)
 
 
 @contextlib.contextmanager
 def running_peer(name, workers, prefix=()):
     """Runs a peer; gives its process and port. In a session of its own: Apache ends its process group by a signal."""
-    folder = pathlib.Path(tempfile.mkdtemp(dir=bench.scratch()))
+    folder = pathlib.Path(tempfile.mkdtemp(dir=results.scratch()))
     log = folder / "output"
     with reserved_port() as port, log.open("w") as output:
         command = [*prefix, *peer_command(name, port, workers, folder)]
         ends = (0, -15, 143)  # some die of SIGTERM, or say that they did
         try:
-            with bench.started(command, ends, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                               start_new_session=True) as process:
+            with program.started(command, ends, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                 start_new_session=True) as process:
                 wait_for_echo(process, port, log)
                 yield process, port
                 # Its last children may still be ending. xinetd does not always see a SIGTERM that comes among
                 # hundreds of SIGCHLD; and what they have used is to be in its account.
                 deadline = time.monotonic() + 10
-                while name in FORKING and bench.descendants(process.pid) and time.monotonic() < deadline:
+                while name in FORKING and program.descendants(process.pid) and time.monotonic() < deadline:
                     time.sleep(0.01)
         finally:
-            bench.end_descendants()  # a child may outlive its server
+            program.end_descendants()  # a child may outlive its server
             shutil.rmtree(folder)
 
 
@@ -148,7 +152,7 @@ def running(name, workers=8, prefix=(), **options):
     """Runs any design on a free port: a context that gives its process and port. PREFIX comes before its command."""
     if name in PEERS:
         return running_peer(name, workers, prefix)
-    return bench.running([*prefix, *bench.server_command(name)], workers, **options)
+    return serving.running([*prefix, *registry.command(name)], workers, **options)
 
 
 def address(name):
@@ -162,4 +166,4 @@ def address(name):
 
 def load(name, process, port, *options):
     """One run of the load generator against a design, with lines of text, for Apache echoes nothing else."""
-    return bench.load(process, port, "-L", "-a", address(name), *options)
+    return serving.load(process, port, "-L", "-a", address(name), *options)

@@ -9,30 +9,37 @@ import re
 import subprocess
 import sys
 
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import serving
+import stats
+import turns
 
-SERVERS = bench.COMPARED
+SERVERS = registry.COMPARED
 ROUNDS = 5
-BALLAST = bench.BUILD / "common/report/ballast.so"
+BALLAST = paths.BUILD / "common/report/ballast.so"
 
 
 def most_workers():
     """The most workers that a pool of chapter 4 can have: it says so when it is asked for too many."""
-    command = [*bench.server_command("04"), "-p", "0", "100000"]
+    command = [*registry.command("04"), "-p", "0", "100000"]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, check=False).stderr
     at_most = re.search(r"at most (\d+)", said)
     if not at_most:
-        raise bench.Failure(f"{command[0]} does not say how many workers it can have: {said.strip()}")
+        raise program.Failure(f"{command[0]} does not say how many workers it can have: {said.strip()}")
     return int(at_most[1])
 
 
 def workers_points():
     most = most_workers()
     try:
-        with bench.running(bench.server_command("04"), most):
+        with serving.running(registry.command("04"), most):
             return [1, 4, 16, 64, 256, most]
-    except bench.Failure:  # it has said why
+    except program.Failure:  # it has said why
         print(f"left out: {most} workers cannot be started here")
         return [1, 4, 16, 64, 256]
 
@@ -47,10 +54,10 @@ def available_mib():
 def run(server, *options, workers=8, ballast=0):
     """The server's CPU for a connection, in µs."""
     environment = os.environ | ({"LD_PRELOAD": str(BALLAST), "BALLAST_MIB": str(ballast)} if ballast else {})
-    with bench.running(bench.server_command(server), workers, env=environment) as (process, port):
-        row = bench.load(process, port, "-d", 1, *options)
+    with serving.running(registry.command(server), workers, env=environment) as (process, port):
+        row = serving.load(process, port, "-d", 1, *options)
     if row["ok"] < row["connections"]:
-        raise bench.Failure(f"{row['connections'] - row['ok']:.0f} connections of chapter {server} were lost")
+        raise program.Failure(f"{row['connections'] - row['ok']:.0f} connections of chapter {server} were lost")
     return row["server_us"]
 
 
@@ -94,7 +101,7 @@ def measure(axis):
     def once(server, point):
         return {(server, point): AXES[axis]["run"](server, point)}
 
-    return bench.in_turn(ROUNDS, [(f"{axis}: chapter {server}, {point}", lambda s=server, p=point: once(s, p))
+    return turns.in_turn(ROUNDS, [(f"{axis}: chapter {server}, {point}", lambda s=server, p=point: once(s, p))
                                   for point in points for server in SERVERS]), points
 
 
@@ -108,24 +115,24 @@ def point_text(axis, point):
 
 def show(axis, values, points):
     name, how = f"growth-{axis}", AXES[axis]
-    parts = (("median", bench.median), ("low", min), ("high", max))
-    table = bench.RESULTS / f"{name}.tsv"
-    bench.write_table(table, [axis, *(f"{server} {part}" for server in SERVERS for part, _ in parts)],
-                      ([point, *(f"{of(values[server, point]):.2f}" for server in SERVERS for _, of in parts)]
-                       for point in points))
+    parts = (("median", stats.median), ("low", min), ("high", max))
+    table = paths.RESULTS / f"{name}.tsv"
+    results.write_table(table, [axis, *(f"{server} {part}" for server in SERVERS for part, _ in parts)],
+                        ([point, *(f"{of(values[server, point]):.2f}" for server in SERVERS for _, of in parts)]
+                         for point in points))
     everything = [value for each in values.values() for value in each]
     print()
-    print(bench.draw("growth.gp", table, bench.RESULTS / name, title=how["title"], label=how["label"], log=how["log"],
-                     points=" ".join(str(point) for point in points),
-                     point_names="|".join(point_text(axis, point) for point in points),
-                     servers=" ".join(SERVERS), titles="|".join(bench.NAMES[server] for server in SERVERS),
-                     low=min(everything), high=max(everything)))
+    print(gnuplot.draw("growth.gp", table, paths.RESULTS / name, title=how["title"], label=how["label"], log=how["log"],
+                       points=" ".join(str(point) for point in points),
+                       point_names="|".join(point_text(axis, point) for point in points),
+                       servers=" ".join(SERVERS), titles="|".join(registry.NAMES[server] for server in SERVERS),
+                       low=min(everything), high=max(everything)))
     # How much it has grown from the first point to the last is looked at round by round.
-    grown = {server: bench.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
-    cells = [[bench.NAMES[server], *(bench.spread(values[server, point]) for point in points),
-              bench.ratio_text(grown[server])] for server in SERVERS]
-    bench.show_table(name, f"Server CPU, µs per connection, by {axis}: median (range) of {ROUNDS} rounds",
-                     ["", *(point_text(axis, point) for point in points), "last / first"], cells, bench.mark_notes(cells))
+    grown = {server: stats.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
+    cells = [[registry.NAMES[server], *(stats.spread(values[server, point]) for point in points),
+              stats.ratio_text(grown[server])] for server in SERVERS]
+    results.show_table(name, f"Server CPU, µs per connection, by {axis}: median (range) of {ROUNDS} rounds",
+                       ["", *(point_text(axis, point) for point in points), "last / first"], cells, stats.mark_notes(cells))
 
 
 def main():
@@ -137,8 +144,8 @@ def main():
         show(axis, values, points)
     print()
     for axis in axes:
-        print(f"picture:   {bench.RESULTS}/growth-{axis}.svg (and .png, .tsv)")
+        print(f"picture:   {paths.RESULTS}/growth-{axis}.svg (and .png, .tsv)")
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

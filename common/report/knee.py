@@ -12,9 +12,16 @@ much, it is halved three times towards the last that was not.
 import math
 import sys
 
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import serving
+import stats
+import turns
 
-SERVERS = bench.COMPARED
+SERVERS = registry.COMPARED
 ROUNDS = 3
 FIRST, LAST = 2000, 10**6 / 1.5  # connections/s; load goes no higher
 FINE = 8  # so many fine steps are a coarse one
@@ -67,8 +74,8 @@ def busy(row):
 def try_rate(server, rate, keep):
     """True when the server keeps up; else it gets a second chance. Passes on what was measured."""
     for _ in range(2):
-        with bench.running(bench.server_command(server)) as (process, port):
-            row = bench.load(process, port, "-r", rate, "-d", 1, "-n", 10**8)
+        with serving.running(registry.command(server)) as (process, port):
+            row = serving.load(process, port, "-r", rate, "-d", 1, "-n", 10**8)
         keep(row)
         if keeps_up(row):
             return True
@@ -78,7 +85,7 @@ def try_rate(server, rate, keep):
 def measure():
     """Gives all rows, and the knees of each server by round."""
     rows, knees = [], {server: [] for server in SERVERS}
-    progress = bench.Progress(ROUNDS * len(SERVERS) * 12)  # about
+    progress = turns.Progress(ROUNDS * len(SERVERS) * 12)  # about
     for number in range(1, ROUNDS + 1):
         searches = {server: search() for server in SERVERS}
         steps = {server: next(search_) for server, search_ in searches.items()}
@@ -91,7 +98,7 @@ def measure():
                     steps[server] = searches[server].send(kept_up)
                 except StopIteration as found:
                     if found.value is None:
-                        raise bench.Failure(f"the server of chapter {server} keeps up with no rate at all") from None
+                        raise program.Failure(f"the server of chapter {server} keeps up with no rate at all") from None
                     knees[server].append(rate_of(found.value))
                     del steps[server]
         progress.steps = max(progress.done * ROUNDS // number, progress.done)
@@ -119,10 +126,10 @@ def common_rate(rows, knees):
 def table(rows, knees, rate):
     """A row of text for each server; and how busy load was at its knees."""
     for server, of_server in knees.items():
-        used = bench.median([busy(row) for knee in of_server for row in at(rows, server, knee)])
-        latency = [f"{bench.median([row[curve] for row in at(rows, server, rate)]):.0f}" if rate else "-" for curve in CURVES]
-        yield [bench.NAMES[server], bench.spread(of_server),
-               bench.ratio_text(bench.ratios(of_server, knees[SERVERS[0]])) if server != SERVERS[0] else "",
+        used = stats.median([busy(row) for knee in of_server for row in at(rows, server, knee)])
+        latency = [f"{stats.median([row[curve] for row in at(rows, server, rate)]):.0f}" if rate else "-" for curve in CURVES]
+        yield [registry.NAMES[server], stats.spread(of_server),
+               stats.ratio_text(stats.ratios(of_server, knees[SERVERS[0]])) if server != SERVERS[0] else "",
                *latency, f"{100 * used:.0f} %"], used
 
 
@@ -131,18 +138,18 @@ def curve(rows, server):
     rounds = len({row["round"] for row in rows})
     for rate in sorted({row["asked"] for row in rows if row["server"] == server}):
         if 2 * len(at(rows, server, rate)) > rounds:
-            yield [f"{rate:.0f}", *(f"{bench.median([row[name] for row in at(rows, server, rate)]):.1f}" for name in CURVES)]
+            yield [f"{rate:.0f}", *(f"{stats.median([row[name] for row in at(rows, server, rate)]):.1f}" for name in CURVES)]
 
 
 def draw(rows, knees):
     curves = {server: list(curve(rows, server)) for server in SERVERS}
     for server, lines in curves.items():  # each has rates of its own, and so a file of its own
-        bench.write_table(bench.scratch() / f"knee-{server}.tsv", ["rate", *CURVES], lines)
+        results.write_table(results.scratch() / f"knee-{server}.tsv", ["rate", *CURVES], lines)
     rates, p50s, p99s = zip(*(map(float, line) for lines in curves.values() for line in lines))
-    return bench.draw("knee.gp", bench.scratch() / "knee", bench.RESULTS / "knee",
-                      servers=" ".join(SERVERS), titles="|".join(bench.NAMES[server] for server in SERVERS),
-                      knees=" ".join(f"{bench.median(knees[server]):.0f}" for server in SERVERS),
-                      highest=max(rates), low=min(p50s), high=max(p99s))
+    return gnuplot.draw("knee.gp", results.scratch() / "knee", paths.RESULTS / "knee",
+                        servers=" ".join(SERVERS), titles="|".join(registry.NAMES[server] for server in SERVERS),
+                        knees=" ".join(f"{stats.median(knees[server]):.0f}" for server in SERVERS),
+                        highest=max(rates), low=min(p50s), high=max(p99s))
 
 
 def main():
@@ -150,29 +157,29 @@ def main():
         sys.exit("usage: knee.py")
     rows, knees = measure()
     columns = ["round", "server", *(key for key in rows[0] if key not in ("round", "server"))]
-    bench.write_table(bench.RESULTS / "knee.tsv", columns,
-                      ([row[c] if c in ("round", "server") else f"{row[c]:.10g}" for c in columns] for row in rows))
+    results.write_table(paths.RESULTS / "knee.tsv", columns,
+                        ([row[c] if c in ("round", "server") else f"{row[c]:.10g}" for c in columns] for row in rows))
     print(draw(rows, knees))
     rate = common_rate(rows, knees)
     lines, used = zip(*table(rows, knees, rate))
     notes = [f"Knee: the highest rate with which the server kept up. After a second of 4 % more, more than "
              f"{100 - 100 * KEEPS_UP:.0f} % of the connections that were due in it were unanswered, twice.",
              "Load shares the machine with the server; its share of a CPU is given at the knee.",
-             *bench.mark_notes(lines)]
-    limited = [bench.NAMES[server] for server, share in zip(SERVERS, used) if share > BUSY]
+             *stats.mark_notes(lines)]
+    limited = [registry.NAMES[server] for server, share in zip(SERVERS, used) if share > BUSY]
     if limited:
         notes.append(f"Load itself was the limit for {', '.join(limited)}: the knee is further up.")
     at_rate = f" at {rate}/s, µs" if rate else ", µs"
-    bench.show_table("knee", f"Where each server falls behind: median (range) of {ROUNDS} rounds, 8 workers",
-                     ["", "knee, connections/s", f"/ chapter {SERVERS[0][1]}", f"p50{at_rate}", f"p99{at_rate}",
-                      "CPU used by load"], lines, notes)
-    ratios = {f"{server} / {SERVERS[0]}": bench.ratios(knees[server], knees[SERVERS[0]]) for server in SERVERS[1:]}
-    warning = bench.noise_warning(ratios, "make knee")
+    results.show_table("knee", f"Where each server falls behind: median (range) of {ROUNDS} rounds, 8 workers",
+                       ["", "knee, connections/s", f"/ chapter {SERVERS[0][1]}", f"p50{at_rate}", f"p99{at_rate}",
+                        "CPU used by load"], lines, notes)
+    ratios = {f"{server} / {SERVERS[0]}": stats.ratios(knees[server], knees[SERVERS[0]]) for server in SERVERS[1:]}
+    warning = stats.noise_warning(ratios, "make knee")
     if warning:
         print("\n" + warning)
-    print(f"\nall steps:  {bench.RESULTS}/knee.tsv")
-    print(f"picture:    {bench.RESULTS}/knee.svg (and .png)")
+    print(f"\nall steps:  {paths.RESULTS}/knee.tsv")
+    print(f"picture:    {paths.RESULTS}/knee.svg (and .png)")
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

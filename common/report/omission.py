@@ -16,7 +16,14 @@ import signal
 import threading
 import time
 
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import serving
+import stats
+import turns
 from compare import PERCENTS
 
 ROUNDS = 3
@@ -37,24 +44,24 @@ def stop_for_a_while(pid):
 
 def measure(*load_options):
     """Runs load against a server whose worker is stopped meanwhile. Gives its row, and all latencies in order."""
-    samples = bench.scratch() / "latencies"
-    with bench.running(bench.server_command("04"), workers=1) as (process, port):
-        worker, = (pid for pid in bench.descendants() if pid != process.pid)
+    samples = results.scratch() / "latencies"
+    with serving.running(registry.command("04"), workers=1) as (process, port):
+        worker, = (pid for pid in program.descendants() if pid != process.pid)
         stopper = threading.Timer(STOP_AFTER, stop_for_a_while, [worker])
         stopper.start()
         try:
-            row = bench.load(process, port, *load_options, "-d", SECONDS, "-n", 10**8, "-l", samples)
+            row = serving.load(process, port, *load_options, "-d", SECONDS, "-n", 10**8, "-l", samples)
         finally:
             stopper.cancel()  # if it has not begun
             stopper.join()
     if row["max_us"] < STOP_FOR * 1e6 / 2:
-        raise bench.Failure(f"the worker was stopped for {STOP_FOR} s, but no connection has waited for it")
+        raise program.Failure(f"the worker was stopped for {STOP_FOR} s, but no connection has waited for it")
     return row, list(map(float, samples.read_text().split()))
 
 
 def measure_all():
     rows, latencies = {loop: [] for loop in LOOPS}, {loop: [] for loop in LOOPS}
-    progress = bench.Progress(ROUNDS * len(LOOPS))
+    progress = turns.Progress(ROUNDS * len(LOOPS))
     for number in range(1, ROUNDS + 1):
         for loop in LOOPS:
             progress.step(f"round {number} of {ROUNDS}: {loop} loop")
@@ -74,7 +81,7 @@ def ms(microseconds):
 
 def spread(values):
     """Median and range in milliseconds: "0.08 (0.08-0.11)"."""
-    low, middle, high = (ms(of(values)) for of in (min, bench.median, max))
+    low, middle, high = (ms(of(values)) for of in (min, stats.median, max))
     return f"{middle} ({low}-{high})"
 
 
@@ -82,29 +89,29 @@ def table_rows(rows):
     names = {"closed": f"closed loop, {CLIENTS} clients", "open": "open loop"}
     for loop in LOOPS:
         of_loop = {key: [row[key] for row in rows[loop]] for key in rows[loop][0]}
-        yield [names[loop], f"{bench.median(of_loop['rate']):.0f}", *(spread(of_loop[key]) for key in SHOWN)]
+        yield [names[loop], f"{stats.median(of_loop['rate']):.0f}", *(spread(of_loop[key]) for key in SHOWN)]
 
 
 def main():
     rows, latencies = measure_all()
-    data = bench.RESULTS / "omission.tsv"
-    bench.write_table(data, ["percent", *LOOPS],
-                      ([percent, *(bench.percentile(latencies[loop], percent) for loop in LOOPS)] for percent in PERCENTS))
-    print(bench.draw("omission.gp", data, bench.RESULTS / "omission",
-                     low=latencies["closed"][0], high=max(each[-1] for each in latencies.values()),
-                     stop=STOP_FOR * 1e6, rate=f"{bench.median([row['rate'] for row in rows['open']]):.0f}"))
-    bench.show_table(
+    data = paths.RESULTS / "omission.tsv"
+    results.write_table(data, ["percent", *LOOPS],
+                        ([percent, *(stats.percentile(latencies[loop], percent) for loop in LOOPS)] for percent in PERCENTS))
+    print(gnuplot.draw("omission.gp", data, paths.RESULTS / "omission",
+                       low=latencies["closed"][0], high=max(each[-1] for each in latencies.values()),
+                       stop=STOP_FOR * 1e6, rate=f"{stats.median([row['rate'] for row in rows['open']]):.0f}"))
+    results.show_table(
         "omission", f"Latency in ms, median (range) of {ROUNDS} runs of {SECONDS} s, in each of which the worker was "
         f"stopped for {STOP_FOR * 1000:.0f} ms", ["", "connections/s", "p50", "p99", "p99.9", "max"], list(table_rows(rows)),
         ["A closed loop measures nothing while its clients wait for the server: it hides the stop, and shows each client's "
          "one slow connection at most.",
          "The open loop counts from when a connection was due, and shows what everybody has waited who came then."])
     print(f"\nby percentile:  {data}")
-    print(f"picture:        {bench.RESULTS}/omission.svg (and .png)")
+    print(f"picture:        {paths.RESULTS}/omission.svg (and .png)")
     lost = sum(row["connections"] - row["ok"] for loop in LOOPS for row in rows[loop])
     if lost:
-        raise bench.Failure(f"{lost:.0f} connections were lost")
+        raise program.Failure(f"{lost:.0f} connections were lost")
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

@@ -4,7 +4,13 @@
 All of them with 8 workers and the same load: a connection with one message of 64 bytes, a line of text,
 since Apache echoes nothing else.
 """
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import stats
+import turns
 import designs
 
 CLIENTS = (1, 8, 32)
@@ -27,7 +33,7 @@ def measure(names):
         with designs.running(name) as (process, port):
             return {(name, clients): designs.load(name, process, port, "-c", clients, "-d", 1, "-n", 10**7)}
 
-    return bench.in_turn(ROUNDS, [(f"{bench.NAMES[name]}, {clients_text(clients)}", lambda n=name, c=clients: run(n, c))
+    return turns.in_turn(ROUNDS, [(f"{registry.NAMES[name]}, {clients_text(clients)}", lambda n=name, c=clients: run(n, c))
                                   for clients in CLIENTS for name in names])
 
 
@@ -44,48 +50,48 @@ def show(names, rows):
     for clients in CLIENTS:
         table = []
         for name in names:
-            ratios = {base: bench.ratios(cpu(name, clients), cpu(base, clients)) for base in bases if base != name}
+            ratios = {base: stats.ratios(cpu(name, clients), cpu(base, clients)) for base in bases if base != name}
             for base, by_round in ratios.items():
                 if f"{base} / {name}, {clients_text(clients)}" not in comparisons:
                     comparisons[f"{name} / {base}, {clients_text(clients)}"] = by_round
-            table.append([bench.NAMES[name], bench.spread(cpu(name, clients)),
-                          f"{bench.median(column(rows[name, clients], 'p50_us')):.0f}",
-                          *(bench.ratio_text(ratios[base]) if base in ratios else "" for base in bases)])
-        bench.show_table(f"peers-{clients}", f"{clients_text(clients)}, 8 workers: median (range) of {ROUNDS} rounds",
-                         ["", "CPU, µs", "p50, µs", *(f"CPU / {designs.short(base)}" for base in bases)], table,
-                         [*(NOTES if clients == CLIENTS[-1] else ()), *bench.mark_notes(table)])
-    warning = bench.noise_warning(comparisons, "make peers")
+            table.append([registry.NAMES[name], stats.spread(cpu(name, clients)),
+                          f"{stats.median(column(rows[name, clients], 'p50_us')):.0f}",
+                          *(stats.ratio_text(ratios[base]) if base in ratios else "" for base in bases)])
+        results.show_table(f"peers-{clients}", f"{clients_text(clients)}, 8 workers: median (range) of {ROUNDS} rounds",
+                           ["", "CPU, µs", "p50, µs", *(f"CPU / {designs.short(base)}" for base in bases)], table,
+                           [*(NOTES if clients == CLIENTS[-1] else ()), *stats.mark_notes(table)])
+    warning = stats.noise_warning(comparisons, "make peers")
     if warning:
         print("\n" + warning)
 
 
 def write(names, rows):
     keys = list(next(iter(rows.values()))[0])
-    bench.write_table(bench.RESULTS / "peers.tsv", ["round", "design", *keys],
-                      ([number + 1, name, *(f"{rows[name, clients][number][key]:.10g}" for key in keys)]
-                       for number in range(ROUNDS) for clients in CLIENTS for name in names))
+    results.write_table(paths.RESULTS / "peers.tsv", ["round", "design", *keys],
+                        ([number + 1, name, *(f"{rows[name, clients][number][key]:.10g}" for key in keys)]
+                         for number in range(ROUNDS) for clients in CLIENTS for name in names))
     # For the plot: a line for each design, from top to bottom; three columns for each number of clients.
-    plot = bench.scratch() / "peers-plot.tsv"
-    bench.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
-                      ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
-                                for clients in CLIENTS for of in (bench.median, min, max))] for name in names))
-    bench.draw("peers.gp", plot, bench.RESULTS / "peers", terminal=False, letters=17, clients=" ".join(map(str, CLIENTS)),
-               designs=" ".join(names), titles="|".join(bench.NAMES[name] for name in names),
-               lowest=min(min(column(each, "server_us")) for each in rows.values()),
-               highest=max(max(column(each, "server_us")) for each in rows.values()))
+    plot = results.scratch() / "peers-plot.tsv"
+    results.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
+                        ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
+                                  for clients in CLIENTS for of in (stats.median, min, max))] for name in names))
+    gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", terminal=False, letters=17, clients=" ".join(map(str, CLIENTS)),
+                 designs=" ".join(names), titles="|".join(registry.NAMES[name] for name in names),
+                 lowest=min(min(column(each, "server_us")) for each in rows.values()),
+                 highest=max(max(column(each, "server_us")) for each in rows.values()))
 
 
 def main():
-    names = designs.present([*bench.COMPARED, *bench.FLOORS, *designs.PEERS])
+    names = designs.present([*registry.COMPARED, *registry.FLOORS, *designs.PEERS])
     rows = measure(names)
     write(names, rows)
     show(names, rows)
-    print(f"\nall runs:  {bench.RESULTS}/peers.tsv")
-    print(f"picture:   {bench.RESULTS}/peers.svg (and .png)")
+    print(f"\nall runs:  {paths.RESULTS}/peers.tsv")
+    print(f"picture:   {paths.RESULTS}/peers.svg (and .png)")
     lost = {name: sum(row["connections"] - row["ok"] for clients in CLIENTS for row in rows[name, clients]) for name in names}
     if any(lost.values()):
-        raise bench.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {bench.NAMES[s]}" for s, n in lost.items() if n))
+        raise program.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {registry.NAMES[s]}" for s, n in lost.items() if n))
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

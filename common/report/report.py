@@ -16,7 +16,10 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
-import bench
+import paths
+import program
+import results
+import stats
 from sections import SECTIONS, Plot, Section
 
 # A file of results. The comments at its top are the title, notes, and facts: machine, kernel, date, command, ...
@@ -205,13 +208,13 @@ def summary(found):
     rounds = [number for server, number in cost if server == "01" and ("04", number) in cost]
     if not rounds:
         return ""
-    fork, pool = (bench.median([cost[server, number] for number in rounds]) for server in ("01", "04"))
+    fork, pool = (stats.median([cost[server, number] for number in rounds]) for server in ("01", "04"))
     ratios = [cost["04", number] / cost["01", number] for number in rounds]
     connections = sum(float(row["connections"]) for row in rows)
     lost = connections - sum(float(row["ok"]) for row in rows)
     return (f"With {most} clients, a connection costs the server <b>{fork:.0f} µs</b> of CPU time if a process is "
             f"forked for it, and <b>{pool:.0f} µs</b> if it is handed to a pool of processes: "
-            f"{bench.median(ratios):.2f} times as much ({min(ratios):.2f} to {max(ratios):.2f} by round). "
+            f"{stats.median(ratios):.2f} times as much ({min(ratios):.2f} to {max(ratios):.2f} by round). "
             f"Of {thousands(connections)} connections, {thousands(lost) if lost else 'none'} "
             f"{'was' if lost <= 1 else 'were'} lost.")
 
@@ -384,7 +387,7 @@ def write_page(found, damaged):
     yield '<meta name="color-scheme" content="light dark">'
     yield "<title>What was measured: from fork to a pool of processes</title>"
     yield f'<link rel="icon" href="{ICON}">'
-    yield f"<style>\n{(bench.ROOT / 'common/report/report.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>"
+    yield f"<style>\n{(paths.ROOT / 'common/report/report.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>"
     yield from write_head(found)
     yield from write_contents(found, missing)
     yield "<main>"
@@ -403,12 +406,12 @@ def write_page(found, damaged):
 def main():
     if len(sys.argv) > 1:
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name}")
-    found, damaged = gather(bench.RESULTS)
+    found, damaged = gather(paths.RESULTS)
     for name, _, error in damaged:
         warn(f"{name} is left out: {error}")
     if not found:
-        raise bench.Failure("nothing has been measured yet; begin with: make compare")
-    folder, part = bench.BUILD / "report", bench.scratch() / "report"
+        raise program.Failure("nothing has been measured yet; begin with: make compare")
+    folder, part = paths.BUILD / "report", results.scratch() / "report"
     for sub in ("plots", "data"):
         (part / sub).mkdir(parents=True)
     for one in found:
@@ -424,4 +427,4 @@ def main():
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

@@ -12,7 +12,14 @@ import subprocess
 import sys
 import time
 
-import bench
+import gnuplot
+import paths
+import program
+import registry
+import results
+import serving
+import stats
+import turns
 
 
 # A burst is so many connections by so many clients, to a server with so many workers. Some bursts only
@@ -142,7 +149,7 @@ def bars(burst, workers):
 
 # ---- tracing ----
 
-LIBRARY = bench.BUILD / "common/trace/trace.so"
+LIBRARY = paths.BUILD / "common/trace/trace.so"
 ROOM = 1 << 22  # bytes, for about ten times as many events as come
 
 
@@ -157,8 +164,8 @@ class Server:
         os.ftruncate(memory, ROOM)
         self.trace = mmap.mmap(memory, ROOM)
         own = f"/proc/{os.getpid()}/fd"
-        command = ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *bench.server_command(name)]
-        self.process, self.port = stack.enter_context(bench.running(command, WORKERS))
+        command = ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *registry.command(name)]
+        self.process, self.port = stack.enter_context(serving.running(command, WORKERS))
         # Whom it has forked before the first client came; in chapter 1 nobody.
         self.workers = [e.result for e in read(self.trace) if e.call == "fork" and e.pid == self.process.pid]
         self.bursts = []
@@ -166,11 +173,11 @@ class Server:
     def load(self):
         """A burst. Gives what became of its connections, from accept to the last close."""
         before = count(self.trace)[0]
-        # Not bench.load: that measures the server's CPU time at the end, and so takes the CPU from it.
-        command = [str(bench.LOAD), "-p", str(self.port), "-c", str(CLIENTS), "-n", str(CONNECTIONS)]
+        # Not serving.load: that measures the server's CPU time at the end, and so takes the CPU from it.
+        command = [str(paths.LOAD), "-p", str(self.port), "-c", str(CLIENTS), "-n", str(CONNECTIONS)]
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if result.returncode != 0:
-            raise bench.Failure(f"chapter {self.name}: {' '.join(result.stdout.split())}")
+            raise program.Failure(f"chapter {self.name}: {' '.join(result.stdout.split())}")
         # The clients have all they want, but the server may still be about to close.
         deadline = time.monotonic() + 30
         while True:
@@ -180,8 +187,8 @@ class Server:
                 return burst
             lost = count(self.trace)[1]
             if lost or time.monotonic() > deadline:
-                raise bench.Failure(f"chapter {self.name}: the trace has {len(burst) - burst.count(None)} of "
-                                    f"{CONNECTIONS} connections; {lost} events found no room in it")
+                raise program.Failure(f"chapter {self.name}: the trace has {len(burst) - burst.count(None)} of "
+                                      f"{CONNECTIONS} connections; {lost} events found no room in it")
 
     def quartile(self, which):
         """The burst than which so many quarters of the bursts are shorter."""
@@ -197,7 +204,7 @@ def trace(names):
     """Sends bursts of connections to these servers, in turn."""
     with contextlib.ExitStack() as stack:
         servers = [Server(name, stack) for name in names]
-        progress = bench.Progress(WARM_UP + BURSTS)
+        progress = turns.Progress(WARM_UP + BURSTS)
         for number in range(WARM_UP + BURSTS):
             progress.step("warming up" if number < WARM_UP else f"burst {number - WARM_UP + 1} of {BURSTS}")
             for server in servers:
@@ -225,7 +232,7 @@ PHASES = [
 def show(name, servers):
     """Prints and keeps the table: of all bursts, not only of those that are drawn."""
     def median(server, phase):
-        return f"{bench.median(phase(c) for burst in server.bursts for c in burst) / 1e3:.1f}"
+        return f"{stats.median(phase(c) for burst in server.bursts for c in burst) / 1e3:.1f}"
 
     def numbers(server):
         pairs = [f"{c.accept.other} -> {c.close.descriptor}" for burst in server.bursts for c in burst]
@@ -238,9 +245,9 @@ def show(name, servers):
     if not servers[0].workers:
         notes[-1] += (" In chapter 1 a row holds one child after the other. "
                       "The trace itself makes a fork about a tenth slower.")
-    bench.show_table(
+    results.show_table(
         name, "Where the time of a connection goes, in µs",
-        ["", *(bench.NAMES[server.name] for server in servers)],
+        ["", *(registry.NAMES[server.name] for server in servers)],
         [*([what, *(median(server, phase) for server in servers)] for what, phase in PHASES),
          ["descriptor: in the master -> in the process", *map(numbers, servers)]], notes)
 
@@ -254,18 +261,18 @@ def write_bars(path, servers):
             begin, end = ((ns - burst[0].accept.begin) / 1e3 for ns in (bar.begin, bar.end))
             rows.append([panel, *bar._replace(begin=f"{begin:.3f}", end=f"{end:.3f}"), server.name])
     columns = ["panel", *Bar._fields, "server"]
-    bench.write_table(path, [f"{c}_us" if c in ("begin", "end") else c for c in columns], rows)
+    results.write_table(path, [f"{c}_us" if c in ("begin", "end") else c for c in columns], rows)
     return max(float(row[columns.index("end")]) for row in rows)
 
 
 def timeline(name, names):
     servers = trace(names)
-    path = bench.RESULTS / f"{name}.tsv"
+    path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
-    bench.draw("timeline.gp", path, bench.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
-               titles="|".join(bench.NAMES[server] for server in names),
-               lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
-               connections=float(CONNECTIONS), processes=float(WORKERS))
+    gnuplot.draw("timeline.gp", path, paths.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
+                 titles="|".join(registry.NAMES[server] for server in names),
+                 lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
+                 connections=float(CONNECTIONS), processes=float(WORKERS))
     show(name, servers)
     for server in servers:
         first, third = (length(server.quartile(which)) / 1e6 for which in (1, 3))
@@ -273,18 +280,18 @@ def timeline(name, names):
             print(f"\nThe machine was noisy: of the bursts to chapter {server.name}, a quarter took less than "
                   f"{first:.1f} ms, and a quarter more than {third:.1f} ms. Try again when it is quiet: make {name}")
     print(f"\nall bars:  {path}")
-    print(f"picture:   {bench.RESULTS / name}.svg (and .png)")
+    print(f"picture:   {paths.RESULTS / name}.svg (and .png)")
 
 
 def main():
     arguments = sys.argv[1:]
     if not arguments:
         timeline("timeline", ["01", "04"])
-    elif len(arguments) == 1 and arguments[0] in bench.SERVERS:
+    elif len(arguments) == 1 and arguments[0] in registry.SERVERS:
         timeline(f"timeline-{arguments[0]}", arguments)
     else:
-        raise bench.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(bench.SERVERS)}")
+        raise program.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(registry.SERVERS)}")
 
 
 if __name__ == "__main__":
-    bench.main(main)
+    program.main(main)

@@ -21,7 +21,9 @@ BUILD = ROOT / os.environ.get("BUILD", "build")
 os.environ["BUILD"] = WORK = tempfile.mkdtemp(prefix="report-test-")
 sys.path[:0] = [str(ROOT / "common/report"), str(ROOT / "tests")]
 
-import bench  # noqa: E402  after BUILD, which it reads
+import gnuplot  # noqa: E402  after BUILD, which it reads
+import paths  # noqa: E402  after BUILD, which it reads
+import results  # noqa: E402  after BUILD, which it reads
 import browser as chromium  # noqa: E402
 import tap  # noqa: E402
 from sections import SECTIONS  # noqa: E402
@@ -39,19 +41,19 @@ HOSTILE = '<b>bold</b> &amp; "quoted" <script>alert(1)</script>'
 
 def plot(name, title="A plot"):
     """A table and its plot, drawn by gnuplot as all are."""
-    bench.write_table(bench.RESULTS / f"{name}.tsv", ["clients", "first", "second"],
-                      [[1, 30, 20], [8, 40, 25], [32, 80, 41]])
-    bench.draw(str(ROOT / "tests/report/plot.gp"), bench.RESULTS / f"{name}.tsv", bench.RESULTS / name, title=title)
+    results.write_table(paths.RESULTS / f"{name}.tsv", ["clients", "first", "second"],
+                        [[1, 30, 20], [8, 40, 25], [32, 80, 41]])
+    gnuplot.draw(str(ROOT / "tests/report/plot.gp"), paths.RESULTS / f"{name}.tsv", paths.RESULTS / name, title=title)
 
 
 def table(name, title, columns, rows, notes=()):
     with contextlib.redirect_stdout(io.StringIO()):
-        bench.show_table(name, title, columns, rows, notes)
+        results.show_table(name, title, columns, rows, notes)
 
 
 def change(name, pattern, to):
     """Changes a result, as if it had been measured elsewhere or were broken."""
-    path = bench.RESULTS / name
+    path = paths.RESULTS / name
     text, count = re.subn(pattern, to, path.read_text(), flags=re.S)
     assert count > 0, f"no {pattern} in {name}"
     path.write_text(text)
@@ -59,12 +61,12 @@ def change(name, pattern, to):
 
 def make_results():
     """Results of all kinds, in a fresh copy. What each is for is said by the tests."""
-    made = bench.BUILD / "made"
-    shutil.rmtree(bench.RESULTS, ignore_errors=True)
+    made = paths.BUILD / "made"
+    shutil.rmtree(paths.RESULTS, ignore_errors=True)
     if not made.exists():
         measure()
-        bench.RESULTS.rename(made)
-    shutil.copytree(made, bench.RESULTS)
+        paths.RESULTS.rename(made)
+    shutil.copytree(made, paths.RESULTS)
 
 
 def measure():
@@ -75,8 +77,8 @@ def measure():
     plot("compare-cpu")
     rows = [[number, server, clients, 1000, 1000, cost * clients] for number in (1, 2, 3) for clients in (1, 32)
             for server, cost in (("01", 10.0 - number), ("04", 2.0))]
-    bench.write_table(bench.RESULTS / "compare.tsv",
-                      ["round", "server", "clients", "connections", "ok", "server_us"], rows)
+    results.write_table(paths.RESULTS / "compare.tsv",
+                        ["round", "server", "clients", "connections", "ok", "server_us"], rows)
     table("compare", "Median and range", ["", *(f"with {n} clients at once" for n in range(1, 13))],
           [["CPU", *[""] * 12], ["fork", *["219 (210-230)"] * 12], [LONG, *["69 (66-71)"] * 12],
            ["latency", *[""] * 12], ["fork", *["1.4 ms"] * 12]], ["A note."])
@@ -95,7 +97,7 @@ def make_page(expected=0):
     """Runs report.py; gives the text of the page, and what it said."""
     result = subprocess.run([REPORT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert result.returncode == expected, f"report.py ended with {result.returncode}: {result.stdout}"
-    page = bench.BUILD / "report/index.html"
+    page = paths.BUILD / "report/index.html"
     return page.read_text() if page.exists() else "", result.stdout
 
 
@@ -125,10 +127,10 @@ pages = None  # of class Pages, while the tests run
 
 
 def test_nothing_measured_is_said_in_a_line():
-    shutil.rmtree(bench.RESULTS, ignore_errors=True)
+    shutil.rmtree(paths.RESULTS, ignore_errors=True)
     _, said = make_page(expected=1)
     equal(said, "report.py: nothing has been measured yet; begin with: make compare\n")
-    assert not (bench.BUILD / "report").exists()
+    assert not (paths.BUILD / "report").exists()
 
 
 def test_page_is_good_in_every_window():
@@ -141,15 +143,15 @@ def test_page_of_the_last_results_is_good_in_every_window():
     if not any((BUILD / "results").glob("*.[st][vs][gv]")):
         print("# nothing has been measured yet")
         return
-    shutil.rmtree(bench.RESULTS, ignore_errors=True)
-    shutil.copytree(BUILD / "results", bench.RESULTS)
+    shutil.rmtree(paths.RESULTS, ignore_errors=True)
+    shutil.copytree(BUILD / "results", paths.RESULTS)
     make_page()
     pages.look("report-results")
 
 
 def test_a_bad_page_is_found_out():
     """What the two tests above rely on: each fault is seen."""
-    (bench.BUILD / "bad.html").write_text("""<!DOCTYPE html><html lang="en"><head><title>bad</title></head><body>
+    (paths.BUILD / "bad.html").write_text("""<!DOCTYPE html><html lang="en"><head><title>bad</title></head><body>
         <h1 id="one">bad</h1><h3 id="one">skips</h3>
         <p style="color: #888">grey on white</p>
         <p style="opacity: 0.5">half there</p>
@@ -162,7 +164,7 @@ def test_a_bad_page_is_found_out():
         <a href="#nowhere">nowhere</a> <a href="none.html">none</a>
         <img src="http://elsewhere.invalid/picture.png" alt="from elsewhere">
         <script>console.error("complains"); alert("hello"); undefined_function()</script>""")
-    (bench.BUILD / "favicon.ico").touch()
+    (paths.BUILD / "favicon.ico").touch()
     with pages.open("bad.html", width=400) as page:
         faults = page.faults()
     for wanted in ("id given twice: one", 'heading skips a level: h3#one "skips"',
@@ -187,7 +189,7 @@ def test_a_bad_page_is_found_out():
 def test_html_is_valid():
     make_results()
     make_page()
-    result = subprocess.run(["tidy", "-q", "-e", bench.BUILD / "report/index.html"],
+    result = subprocess.run(["tidy", "-q", "-e", paths.BUILD / "report/index.html"],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     equal((result.returncode, result.stdout), (0, ""))
 
@@ -197,9 +199,9 @@ def test_page_needs_nothing_but_its_folder():
     text, _ = make_page()
     assert "<script" not in text
     equal(re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(?:[a-z]+:)?//[^"']*""", text), [])
-    moved = bench.BUILD / "elsewhere"
+    moved = paths.BUILD / "elsewhere"
     shutil.rmtree(moved, ignore_errors=True)
-    (bench.BUILD / "report").rename(moved)
+    (paths.BUILD / "report").rename(moved)
     with pages.open("elsewhere/index.html") as page:
         equal(page.faults(), [])
 
@@ -221,7 +223,7 @@ def test_everything_is_there_in_the_order_of_the_course():
         equal([contents[0], len(contents)], ["1 Fork per connection", 7])
         data = page.evaluate("[...document.querySelectorAll('a[download]')].map(e => e.textContent)")
         # Of a measurement that has nothing but tables these are the data.
-        equal(sorted(data), sorted(path.name for path in bench.RESULTS.glob("*.tsv")
+        equal(sorted(data), sorted(path.name for path in paths.RESULTS.glob("*.tsv")
                                    if ".table" not in path.name or path.name.startswith("peers")))
 
 
@@ -323,7 +325,7 @@ def test_main_result_is_said_in_a_sentence():
 
 def test_machine_date_and_command_are_said():
     make_results()
-    for path in bench.RESULTS.glob("*.tsv"):
+    for path in paths.RESULTS.glob("*.tsv"):
         text = re.sub("# (frequency governor|load average).*\n", "", path.read_text())
         text = re.sub("# date: .*", "# date: 2026-03-01T09:05:00+01:00", text)
         path.write_text(re.sub("# machine: .*", "# machine: A & B, 4 CPUs\n# frequency governor: x; virtualisation: y, z\n"
@@ -331,7 +333,7 @@ def test_machine_date_and_command_are_said():
     change("chapter-01.tsv", "T09:05:00", "T09:17:00")
     change("chapter-01.tsv", "0.25", "1.75")
     make_page()
-    kernel, command = (next(line.partition(": ")[2] for line in bench.machine() if line.startswith(fact))
+    kernel, command = (next(line.partition(": ")[2] for line in results.machine() if line.startswith(fact))
                        for fact in ("kernel", "command"))
     with pages.open() as page:
         equal(page.evaluate("[...document.querySelectorAll('.machine dd')].map(e => e.textContent)"),
@@ -364,9 +366,9 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_shown():
     make_results()
     plot("knee")
     change("knee.svg", "</svg>.*", "")
-    (bench.RESULTS / "chapter-01.table.tsv").write_text("# title: nothing follows\n")
-    (bench.RESULTS / "chapter-01.tsv").write_bytes(b"mib\tus\n\xff\t1\n")
-    (bench.RESULTS / "compare.part").write_text("not a result")
+    (paths.RESULTS / "chapter-01.table.tsv").write_text("# title: nothing follows\n")
+    (paths.RESULTS / "chapter-01.tsv").write_bytes(b"mib\tus\n\xff\t1\n")
+    (paths.RESULTS / "compare.part").write_text("not a result")
     _, said = make_page()
     for name in ("knee.svg", "chapter-01.table.tsv", "chapter-01.tsv"):
         assert f"report.py: {name} is left out: " in said, said
@@ -382,12 +384,12 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_shown():
 def test_page_is_replaced_as_a_whole():
     make_results()
     make_page()
-    (bench.BUILD / "report/plots/old.svg").touch()
-    (bench.RESULTS / "compare-cpu.svg").unlink()
+    (paths.BUILD / "report/plots/old.svg").touch()
+    (paths.RESULTS / "compare-cpu.svg").unlink()
     make_page()
-    plots = {path.name for path in (bench.BUILD / "report/plots").iterdir()}
-    equal(plots, {path.name for path in bench.RESULTS.glob("*.svg")})
-    equal([path.name for path in bench.BUILD.glob("scratch*") if str(os.getpid()) not in path.name], [])
+    plots = {path.name for path in (paths.BUILD / "report/plots").iterdir()}
+    equal(plots, {path.name for path in paths.RESULTS.glob("*.svg")})
+    equal([path.name for path in paths.BUILD.glob("scratch*") if str(os.getpid()) not in path.name], [])
 
 
 def test_page_prints():

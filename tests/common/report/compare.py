@@ -11,11 +11,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
-import bench  # noqa: E402
+import paths  # noqa: E402
+import program  # noqa: E402
+import results  # noqa: E402
 import compare  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="compare-test-"))
-bench.BUILD, bench.RESULTS = FOLDER, FOLDER / "results"
+paths.BUILD, paths.RESULTS = FOLDER, FOLDER / "results"
 
 
 def rows(cpu, server="04", clients=8, p50=100.0):
@@ -36,7 +38,7 @@ def test_what_was_written_is_read_again():
     latencies = {(server, clients): [1.0] for server in ("01", "04") for clients in (1, 8)}
     everything = run + rows([1.0], "01", 8) + rows([1.0], "04", 1)
     compare.write_results("compare", everything, latencies, ["01", "04"], [1, 8])
-    again, comments = compare.read_runs(bench.RESULTS / "compare.tsv")
+    again, comments = compare.read_runs(paths.RESULTS / "compare.tsv")
     tap.equal(compare.values(again, "04", 8, "server_us"), [70.25, 71.5])
     tap.equal(compare.values(again, "01", 1, "server_us"), [200.0])
     assert any(line.startswith("kernel: ") for line in comments), comments
@@ -53,13 +55,13 @@ def test_a_file_that_is_no_table_is_one_clear_line():
                          (columns + "1\t04\t8\t50\n", "row 1"),
                          (columns + "1\t04\t8\t50\t70\n1\t04\teight\t50\t70\n", "row 2")):
         path = written(text)
-        said = tap.raises(bench.Failure, compare.read_runs, path)
+        said = tap.raises(program.Failure, compare.read_runs, path)
         assert said.startswith(f"{path}: no table of all runs as make compare writes it: ") and reason in said, said
         assert "\n" not in said
     path = written("")
     pathlib.Path(path).write_bytes(b"\x7fELF\xff\xfe")
-    tap.equal(tap.raises(bench.Failure, compare.read_runs, path), f"{path}: not a text file")
-    tap.equal(tap.raises(bench.Failure, compare.read_runs, "/no/such.tsv"), "/no/such.tsv: No such file or directory")
+    tap.equal(tap.raises(program.Failure, compare.read_runs, path), f"{path}: not a text file")
+    tap.equal(tap.raises(program.Failure, compare.read_runs, "/no/such.tsv"), "/no/such.tsv: No such file or directory")
 
 
 def test_a_difference_is_beyond_the_spread_when_the_ranges_do_not_overlap():
@@ -91,12 +93,12 @@ def test_what_only_one_of_the_runs_has_is_left_out():
 
 
 def test_runs_that_have_nothing_in_common_are_an_error():
-    said = tap.raises(bench.Failure, compare.show_beside, rows([1], "01"), rows([1], "04"), "old.tsv", [])
+    said = tap.raises(program.Failure, compare.show_beside, rows([1], "01"), rows([1], "04"), "old.tsv", [])
     tap.equal(said, "old.tsv: none of its servers and numbers of clients has been measured now")
 
 
 def test_another_machine_is_told():
-    mine = [line for line in bench.machine() if line.startswith("machine:")]
+    mine = [line for line in results.machine() if line.startswith("machine:")]
     assert "another machine" not in shown(rows([1]), rows([1]), mine)
     assert "another machine, or another kernel: machine: a toaster" in shown(rows([1]), rows([1]), ["machine: a toaster", "date: 1999"])
 

@@ -16,13 +16,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
-import bench  # noqa: E402
+import paths  # noqa: E402
+import program  # noqa: E402
+import results  # noqa: E402
 import designs  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="designs-test-"))
-bench.BUILD, bench.RESULTS = FOLDER, FOLDER / "results"
-bench.LOAD = tap.ROOT / os.environ.get("BUILD", "build") / "common/load/load"
-ctypes.CDLL(None).prctl(bench.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+paths.BUILD, paths.RESULTS = FOLDER, FOLDER / "results"
+paths.LOAD = tap.ROOT / os.environ.get("BUILD", "build") / "common/load/load"
+ctypes.CDLL(None).prctl(program.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 # Takes socat's arguments, and serves as it does; leaves a child behind.
 ECHO = f"""#!{sys.executable}
@@ -60,7 +62,7 @@ def programs(**scripts):
 
 def nothing_is_left():
     tap.raises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
-    tap.equal(list(bench.scratch().iterdir()), [])
+    tap.equal(list(results.scratch().iterdir()), [])
 
 
 def test_a_peer_is_started_on_its_port_and_ended_with_all_its_children():
@@ -74,7 +76,7 @@ def test_a_peer_is_started_on_its_port_and_ended_with_all_its_children():
 
 def test_a_peer_that_does_not_start_is_one_line_with_its_reason():
     with programs(socat="#!/bin/sh\necho warning >&2\necho E bind: no such luck >&2\nexit 1\n"):
-        said = tap.raises(bench.Failure, lambda: designs.running("socat").__enter__())
+        said = tap.raises(program.Failure, lambda: designs.running("socat").__enter__())
     assert said.endswith("/socat did not start: E bind: no such luck"), said
     nothing_is_left()
 

@@ -10,7 +10,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
-import bench  # noqa: E402
+import program  # noqa: E402
+import registry  # noqa: E402
+import serving  # noqa: E402
 import growth  # noqa: E402
 
 
@@ -21,7 +23,7 @@ def test_sizes_have_units():
 
 def test_the_most_workers_are_those_that_one_more_is_refused_of():
     most = growth.most_workers()
-    refused = subprocess.run([*bench.server_command("04"), "-p", "0", str(most + 1)], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*registry.command("04"), "-p", "0", str(most + 1)], capture_output=True, text=True, check=False)
     tap.equal(refused.returncode, 1)
     assert f"at most {most}\n" in refused.stderr, refused.stderr
 
@@ -33,8 +35,8 @@ def own_kib(pid):
 def test_the_master_has_the_ballast_and_a_worker_by_exec_has_not():
     environment = os.environ | {"LD_PRELOAD": str(growth.BALLAST), "BALLAST_MIB": "64",
                                 "ASAN_OPTIONS": "verify_asan_link_order=0"}  # if it is built with that
-    with bench.running(bench.server_command("05"), 2, env=environment) as (process, _):
-        pids = bench.descendants()
+    with serving.running(registry.command("05"), 2, env=environment) as (process, _):
+        pids = program.descendants()
         tap.equal(len(pids), 3)
         assert own_kib(process.pid) >= 64 << 10
         for worker in set(pids) - {process.pid}:

@@ -82,7 +82,7 @@ static char *python(const char *script)
     snprintf(code, sizeof(code),
              "import pathlib, shutil, sys\n"
              "sys.path.insert(0, '%s')\n"
-             "import bench, timeline\n"
+             "import gnuplot, paths, program, registry, timeline\n"
              "folder = pathlib.Path('%s')\n"
              "trace = (folder / 'trace').read_bytes()\n"
              "def bars(connections, workers):\n"
@@ -277,7 +277,7 @@ static void every_server_can_be_traced(void **state)
     (void)state;
     python(
         "timeline.WARM_UP, timeline.BURSTS = 0, 2\n"
-        "for server in timeline.trace(list(bench.SERVERS)):\n"
+        "for server in timeline.trace(list(registry.SERVERS)):\n"
         "    assert len(server.workers) == (0 if server.name == '01' else timeline.WORKERS)\n"
         "    assert len(server.bursts) == 2\n"
         "    for burst in server.bursts:\n"
@@ -297,15 +297,15 @@ static void table_bars_and_pictures_are_written(void **state)
 {
     (void)state;
     char *out = python(
-        "timeline.WARM_UP, timeline.BURSTS, bench.RESULTS = 0, 3, folder / 'results'\n"
+        "timeline.WARM_UP, timeline.BURSTS, paths.RESULTS = 0, 3, folder / 'results'\n"
         "found = shutil.which('gnuplot')\n"
         "if not found:\n"
-        "    bench.draw = lambda *_, **__: None\n"
+        "    gnuplot.draw = lambda *_, **__: None\n"
         "for arguments in [], ['04']:\n"
         "    sys.argv = ['timeline.py', *arguments]\n"
         "    timeline.main()\n"
         "for name in 'timeline', 'timeline-04':\n"
-        "    lines = (bench.RESULTS / f'{name}.tsv').read_text().splitlines()\n"
+        "    lines = (paths.RESULTS / f'{name}.tsv').read_text().splitlines()\n"
         "    assert lines[0].startswith('# machine: '), lines[0]\n"
         "    bars = [line.split('\\t') for line in lines if not line.startswith('#')]\n"
         "    assert bars[0] == ['panel', 'row', 'kind', 'begin_us', 'end_us', 'connection', "
@@ -314,10 +314,10 @@ static void table_bars_and_pictures_are_written(void **state)
         "    assert {bar[-1] for bar in bars[1:]} == ({'04'} if '-' in name else {'01', '04'})\n"
         "    assert {bar[5] for bar in bars[1:]} == set(map(str, range(21)))\n"
         "    assert all(float(bar[3]) <= float(bar[4]) for bar in bars[1:])\n"
-        "    assert (bench.RESULTS / f'{name}.table.tsv').exists()\n"
+        "    assert (paths.RESULTS / f'{name}.table.tsv').exists()\n"
         "    if found:\n"
-        "        assert (bench.RESULTS / f'{name}.svg').read_text().rstrip().endswith('</svg>')\n"
-        "        assert (bench.RESULTS / f'{name}.png').read_bytes().startswith(b'\\x89PNG')\n");
+        "        assert (paths.RESULTS / f'{name}.svg').read_text().rstrip().endswith('</svg>')\n"
+        "        assert (paths.RESULTS / f'{name}.png').read_bytes().startswith(b'\\x89PNG')\n");
     assert_non_null(strstr(out, "from accept to echo"));
 }
 
@@ -327,7 +327,7 @@ static void a_trace_that_is_full_is_an_error(void **state)
     char *out = python("timeline.ROOM = 4096\n"
                        "try:\n"
                        "    timeline.trace(['04'])\n"
-                       "except bench.Failure as failure:\n"
+                       "except program.Failure as failure:\n"
                        "    print(failure)");
     assert_non_null(strstr(out, "chapter 04: the trace has "));
     assert_non_null(strstr(out, "events found no room in it"));
@@ -337,10 +337,10 @@ static void a_trace_that_is_full_is_an_error(void **state)
 static void a_load_that_fails_is_an_error_with_its_reason(void **state)
 {
     (void)state;
-    char *out = python("bench.LOAD = '/bin/cat'\n"
+    char *out = python("paths.LOAD = '/bin/cat'\n"
                        "try:\n"
                        "    timeline.trace(['04'])\n"
-                       "except bench.Failure as failure:\n"
+                       "except program.Failure as failure:\n"
                        "    print(failure)");
     assert_int_equal(strncmp(out, "chapter 04: /bin/cat: ", 22), 0);
     assert_int_equal(strcspn(out, "\n"), strlen(out) - 1);

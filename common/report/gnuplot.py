@@ -1,0 +1,31 @@
+"""Draws plots with gnuplot."""
+import pathlib
+import subprocess
+
+import paths
+import program
+import results
+
+
+def gnuplot_value(value):
+    """A value as gnuplot writes it: a number, or a string in single quotes."""
+    return str(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
+
+
+def draw(script, data, picture, terminal=True, **settings):
+    """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has one, as text."""
+    folder = paths.ROOT / "common/report"
+
+    def gnuplot(kind, out):
+        values = settings | {"data": data, "lib": folder, "kind": kind, "out": out}
+        assign = "; ".join(f"{name}={gnuplot_value(value)}" for name, value in values.items())
+        result = subprocess.run(["gnuplot", "-e", assign, folder / "style.gp", folder / script],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        if result.returncode != 0:
+            raise program.Failure(f"gnuplot {script}: {result.stderr.strip()}")
+        return result.stdout
+
+    for kind in ("svg", "png"):
+        with results.written(pathlib.Path(f"{picture}.{kind}")) as part:
+            gnuplot(kind, part)
+    return "\n".join(line.rstrip() for line in gnuplot("dumb", "").splitlines()).strip("\n") if terminal else ""

@@ -1,0 +1,113 @@
+"""What every program here begins and ends with, whatever stops it: the processes that it starts end with it."""
+import contextlib
+import ctypes
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+
+class Failure(Exception):
+    """Something that ends the measurement; its text is one line for the user."""
+
+
+@contextlib.contextmanager
+def started(command, ends=(0,), **options):
+    """Starts a program; ends it with SIGTERM, and looks whether it ended with one of these statuses."""
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        if process.returncode not in ends:
+            how = "did not end" if process.returncode is None else f"ended with status {process.returncode}"
+            raise Failure(f"{shlex.join(command)} {how}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+# ---- processes ----
+
+
+def descendants(root=None):
+    """The processes that this one, or another, has started and that are left, children first."""
+    children = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has just ended
+            parent = int(pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(name))
+    found = list(children.get(root or os.getpid(), []))
+    for pid in found:
+        found += children.get(pid, [])
+    return found
+
+
+def end_descendants():
+    """Ends all that this program has started and that is still there. SIGTERM first, for servers to end workers.
+
+    It does not matter where a signal interrupted this program: what it has started is found among the
+    descendants, though no variable may have its id.
+    """
+    deadline = time.monotonic() + 2
+    asked = set()
+    while left := descendants():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                if time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+                elif pid not in asked:
+                    os.kill(pid, signal.SIGTERM)
+                    asked.add(pid)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(0.005)
+
+
+# ---- beginning and end ----
+
+
+def stop(number, _frame):
+    global stopped
+    stopped = number
+    raise KeyboardInterrupt
+
+
+stopped = 0  # by which signal
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main(function):
+    """Runs a measurement: a failure is one line and status 1; a signal ends it and what it started."""
+    # Who loses its parent becomes a child of this process, where end_descendants finds it.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in STOPS:
+        signal.signal(number, stop)
+    # A signal that comes just before a system call does not interrupt it, and Python calls `stop` only when the
+    # call has returned: after a wait for a server, say. So all calls are interrupted now and then, and go on.
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+    name = pathlib.Path(sys.argv[0]).name
+    status = 1
+    try:
+        function()
+        status = 0
+    except (Failure, OSError) as failure:
+        print(f"{name}: {failure}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        status = 128 + (stopped or signal.SIGINT)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the interpreter, at its end, would be ended by it
+        for number in STOPS:
+            signal.signal(number, signal.SIG_IGN)
+        end_descendants()
+    sys.exit(status)

@@ -1,0 +1,107 @@
+"""Files of results, each complete or not there; and tables, for the terminal and for the page of results."""
+import atexit
+import contextlib
+import datetime
+import os
+import pathlib
+import platform
+import re
+import shlex
+import shutil
+import sys
+import textwrap
+
+import paths
+
+
+def scratch():
+    """This run's own folder for what is not finished. It goes when the run ends, however that is."""
+    folder = paths.BUILD / f"scratch.{os.getpid()}"
+    if not folder.exists():
+        for old in paths.BUILD.glob("scratch.*"):  # of a run that was killed
+            if not pathlib.Path("/proc", old.suffix[1:]).exists():
+                shutil.rmtree(old, ignore_errors=True)
+        folder.mkdir(parents=True)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def first_line(path):
+    """The first line of a file, or "" where there is none to read."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(path).read_text().partition("\n")[0].strip()
+    return ""
+
+
+def virtualisation(cpuinfo):
+    """What can be seen of it from within."""
+    parts = []
+    if re.search(r"^flags\s*:.* hypervisor( |$)", cpuinfo, re.M) or first_line("/sys/hypervisor/type"):
+        maker = f"{first_line('/sys/class/dmi/id/sys_vendor')} {first_line('/sys/class/dmi/id/product_name')}".strip()
+        parts.append(f"virtual machine{f' ({maker})' if maker else ''}")
+    if pathlib.Path("/.dockerenv").exists() or pathlib.Path("/run/.containerenv").exists():
+        parts.append("container")
+    return ", ".join(parts) or "none seen"
+
+
+LOAD_AT_BEGIN = os.getloadavg()
+
+
+def machine():
+    """The machine in a few lines, for the head of each file of results."""
+    cpuinfo = ""
+    with contextlib.suppress(OSError):
+        cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.M)
+    governor = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not visible"
+    return [
+        f"machine: {platform.machine()}, {os.cpu_count()} CPUs, {len(os.sched_getaffinity(0))} of them allowed, "
+        f"{model[1] if model else 'unknown model'}",
+        f"frequency governor: {governor}; virtualisation: {virtualisation(cpuinfo)}",
+        f"kernel: {platform.system()} {platform.release()}",
+        f"load average at the beginning: {' '.join(f'{load:.2f}' for load in LOAD_AT_BEGIN)}",
+        f"date: {datetime.datetime.now().astimezone().isoformat(timespec='seconds')}",
+        f"command: {shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]])}",
+    ]
+
+
+@contextlib.contextmanager
+def written(path):
+    """Gives a path to write to. What was written there becomes PATH at the end, or else nothing does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = scratch() / path.name
+    yield part
+    part.replace(path)
+
+
+def write_table(path, columns, rows, head=()):
+    """Writes tab-separated values behind comments: those of HEAD, and the machine's description."""
+    with written(path) as part, part.open("w") as file:
+        for line in (*head, *machine()):
+            print("#", line, file=file)
+        print(*columns, sep="\t", file=file)
+        for row in rows:
+            print(*row, sep="\t", file=file)
+
+
+def show_table(name, title, columns, rows, notes=()):
+    """Prints a table, its cells being text for readers; also keeps it, for the page of results.
+
+    Columns of numbers go to the right, text and the first column to the left. The notes say, one a line, how to read it. In
+    build/results/NAME.table.tsv title and notes are comments at the top.
+    """
+    rows = [[str(cell) for cell in row] for row in rows]
+
+    def align(number, column):
+        width = max(map(len, column))
+        is_text = number == 0 or any(cell and not re.match(r"(?:[~≈?] )?[-(]?\d|-$", cell) for cell in column[1:])
+        return [f"{cell:<{width}}" if is_text else f"{cell:>{width}}" for cell in column]
+
+    columns = [str(column) for column in columns]
+    aligned = [align(number, column) for number, column in enumerate(zip(columns, *rows))]
+    print(f"\n{title}")
+    for line in zip(*aligned):
+        print("  ".join(["", *line]).rstrip())
+    for note in notes:
+        print(textwrap.fill(note, 100, initial_indent="  ", subsequent_indent="  "))
+    write_table(paths.RESULTS / f"{name}.table.tsv", columns, rows, [f"title: {title}", *(f"note: {n}" for n in notes)])
