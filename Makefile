@@ -94,7 +94,7 @@ accuracy: $(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow ## see how well
 
 pictures: build ## measure anew, and renew the plots that the READMEs show
 	@common/setup.sh gnuplot python3
-	@common/report/pictures.sh
+	@common/report/pictures.py
 
 check: ## the tests, and all from lint to soak; a line of result for each (half an hour)
 	@common/setup.sh $(check_tools)

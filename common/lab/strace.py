@@ -2,7 +2,8 @@
 """strace.py NN: chapter NN under strace, with just the calls that matter, each behind who made it.
 
 A call that took a while is shown when it has returned. Reading and closing is shown for the
-descriptors that the other calls opened, not for those of the dynamic linker.
+descriptors that the other calls opened, not for those of the dynamic linker. What is run for a chapter without
+a server is TRACED in its show.py.
 """
 import os
 import pathlib
@@ -13,6 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
+import chapters
 import paths
 import program
 import registry
@@ -22,8 +24,6 @@ CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", 
          "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
 WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
 WIDTH = 170  # of a line
-ROLES = {name: ("master", "worker") for name in registry.SERVERS} | {
-    "01": ("master", "child"), "02": ("parent", "child"), "03": ("giver", "taker")}
 
 
 def joined(log):
@@ -63,15 +63,14 @@ def short(text):
 class Reader:
     """Turns a trace into lines, and knows who is who and which descriptors are of interest."""
 
-    def __init__(self, number):
-        self.first, self.others = ROLES[number]
-        self.numbered = number not in ("02", "03")
+    def __init__(self, roles):
+        self.first, self.others = roles
         self.names, self.open = {}, {}
 
     def name(self, pid):
         if pid not in self.names:
             count = len(self.names)
-            self.names[pid] = self.first if count == 0 else f"{self.others} {count}" if self.numbered else self.others
+            self.names[pid] = self.others.format(count) if count else self.first
         return self.names[pid]
 
     def line(self, pid, text):
@@ -126,21 +125,20 @@ def finished(log):
 
 
 def main():
-    number = sys.argv[1] if len(sys.argv) == 2 else ""
-    if number not in ROLES:
-        sys.exit("usage: strace.py " + "|".join(sorted(ROLES)))
+    number, = sys.argv[1:] or sys.exit("usage: strace.py NN")
+    servers = chapters.servers(number)
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "trace")
-        if number in ("02", "03"):
-            program = {"02": ["pingpong", "-n", "1"], "03": ["handoff"]}[number]
-            command = [paths.BUILD / registry.chapter(number) / program[0], *program[1:]]
-            subprocess.run(traced(command, log), stdout=subprocess.DEVNULL, check=True)
-        else:
-            with serving.running(traced(registry.command(number), log), 2) as (process, port):
-                subprocess.run([paths.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)], stdout=subprocess.DEVNULL, check=True)
+        if servers:
+            with serving.running(traced(registry.command(servers[0]), log), 2) as (_, port):
+                subprocess.run([paths.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)],
+                               stdout=subprocess.DEVNULL, check=True)
                 time.sleep(0.2)  # for the server to see the end of the last connection
+        else:
+            command = chapters.said(number, "TRACED", "calls to show")
+            subprocess.run(traced(command, log), stdout=subprocess.DEVNULL, check=True)
         text = finished(log)
-    reader = Reader(number)
+    reader = Reader(chapters.roles(number))
     for pid, call in joined(text):
         line = reader.line(pid, call)
         if line:

@@ -7,22 +7,6 @@ import socket
 import subprocess
 
 
-def children(pid):
-    """The children of a process, in the order in which they were born."""
-    listed = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
-    if listed.exists():
-        return sorted(map(int, listed.read_text().split()))
-    found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
-    return sorted(found)
-
-
 def descriptors(pid):
     """What each descriptor of a process refers to, as the kernel writes it: {3: "socket:[4711]"}.
 
@@ -87,6 +71,17 @@ def named(processes):
 
     return [(name, number, what(name, target))
             for name, table in tables.items() for number, target in table.items() if number > 2 or "socket:" in target]
+
+
+@contextlib.contextmanager
+def looked_at(command):
+    """Runs a program that is to be looked at, and ends it."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def show(processes, title):

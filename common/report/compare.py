@@ -1,145 +1,18 @@
 #!/usr/bin/env python3
-"""Compares servers in turn, A B C A B C ..., and draws what came out.
+"""Compares the chapters' servers that stand beside each other, and draws what came out.
 
-compare.py [BASE.tsv]: the servers of chapters 1, 4 and 5. With BASE, the table of an earlier run
-(build/results/compare.tsv, kept under another name), it also lays that run and this one side by side.
+compare.py [BASE.tsv]. With BASE, the table of an earlier run (build/results/compare.tsv, kept under another name),
+it also lays that run and this one side by side.
 """
 import pathlib
 import sys
 
-import gnuplot
-import paths
+import chapters
 import program
 import registry
 import results
-import serving
 import stats
-import turns
-
-COLUMNS = ["clients", "connections", "ok", "refused", "reset", "cut_short", "corrupt", "timed_out",
-           "seconds", "rate", "p50_us", "p90_us", "p99_us", "p99.9_us", "max_us", "server_us", "load_us"]
-PERCENTS = [*range(0, 90), *(90 + i / 2 for i in range(18)), *(99 + i / 20 for i in range(19)), 99.95, 99.99]
-
-
-def measure(servers, clients, rounds, seconds):
-    """Loads each server at each number of clients, in turn. Gives the rows, and all latencies."""
-    latencies = {}
-    samples = results.scratch() / "latencies"
-
-    def run(server, count):
-        with serving.running(registry.command(server)) as (process, port):
-            row = serving.load(process, port, "-c", count, "-d", seconds, "-n", 10**8, "-l", samples)
-        latencies.setdefault((server, count), []).extend(map(float, samples.read_text().split()))
-        return {(server, count): row}
-
-    by_run = turns.in_turn(rounds, [(f"chapter {server}, {clients_text(count)}", lambda s=server, c=count: run(s, c))
-                                    for count in clients for server in servers])
-    rows = [row | {"server": server, "clients": count, "round": number}
-            for (server, count), rows in by_run.items() for number, row in enumerate(rows, 1)]
-    return sorted(rows, key=lambda row: row["round"]), latencies
-
-
-def clients_text(count):
-    return f"{count} client{'s' * (count > 1)}"
-
-
-def values(rows, server, clients, column):
-    """A column of one server at one number of clients, by round."""
-    return [row[column] for row in rows if row["server"] == server and row["clients"] == clients]
-
-
-def show_tables(name, rows, servers, clients, command):
-    columns = [""] + [clients_text(n) for n in clients]
-    rounds = f"median (range) of {max(row['round'] for row in rows)} rounds"
-
-    def lines(column, prefix=""):
-        for server in servers:
-            yield [prefix + registry.NAMES[server], *(stats.spread(values(rows, server, n, column)) for n in clients)]
-
-    def ratios(server, n, column):
-        return stats.ratios(values(rows, server, n, column), values(rows, servers[0], n, column))
-
-    def ratio_lines(column, prefix=""):
-        for server in servers[1:]:
-            yield [f"{prefix}{server} / {servers[0]}, by round",
-                   *(stats.ratio_text(ratios(server, n, column)) for n in clients)]
-
-    def show(part, title, table):
-        results.show_table(f"{name}-{part}", f"{title}: {rounds}", columns, table,
-                           stats.mark_notes(table))
-
-    show("cpu", "Server CPU, µs per connection", [*lines("server_us"), *ratio_lines("server_us")])
-    show("latency", "Latency, µs", [*lines("p50_us", "p50: "), *ratio_lines("p50_us", "p50: "),
-                                    *lines("p99_us", "p99: "), *lines("p99.9_us", "p99.9: ")])
-    show("rate", "Connections per second", [*lines("rate")])
-    print()
-    lost = {server: sum(row["connections"] - row["ok"] for row in rows if row["server"] == server)
-            for server in servers}
-    total = sum(row["connections"] for row in rows)
-    print(f"of {total:.0f} connections lost: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
-    warning = stats.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")
-                                   for s in servers[1:] for n in clients}, command)
-    if warning:
-        print(warning)
-    return sum(lost.values())
-
-
-def write_results(name, rows, latencies, servers, clients):
-    """Three files: every run, the medians by number of clients, latency by percentile.
-
-    Gives the lowest and the highest latency that each plot of latencies shows.
-    """
-    results.write_table(paths.RESULTS / f"{name}.tsv", ["round", "server", *COLUMNS],
-                        ([row["round"], row["server"], *(f"{row[c]:.10g}" for c in COLUMNS)] for row in rows))
-
-    def medians(n):
-        for server in servers:
-            for column in ("p50_us", "p99_us", "server_us"):
-                yield f"{stats.median(values(rows, server, n, column)):.2f}"
-            yield f"{min(values(rows, server, n, 'server_us')):.2f}"
-            yield f"{max(values(rows, server, n, 'server_us')):.2f}"
-
-    header = [f"{column} {server}" for server in servers for column in ("p50", "p99", "cpu", "low", "high")]
-    results.write_table(paths.RESULTS / f"{name}-clients.tsv", ["clients", *header], ([n, *medians(n)] for n in clients))
-
-    ordered = {key: sorted(all_of_it) for key, all_of_it in latencies.items()}
-    results.write_table(
-        paths.RESULTS / f"{name}-percentiles.tsv",
-        ["percent", *(f"{server} {n}" for n in clients for server in servers)],
-        ([percent, *(stats.percentile(ordered[server, n], percent) for n in clients for server in servers)]
-         for percent in PERCENTS))
-    shown = [all_of_it for (_, n), all_of_it in ordered.items() if n in (clients[0], clients[-1])]
-    medians_shown = [stats.median(values(rows, s, n, c)) for s in servers for n in clients for c in ("p50_us", "p99_us")]
-    return {"percentiles": (min(each[0] for each in shown), max(stats.percentile(each, 99.99) for each in shown)),
-            "clients": (min(medians_shown), max(medians_shown))}
-
-
-def draw(name, servers, clients, ranges):
-    """Gives the terminal's versions of the plots, by plot."""
-    titles = "|".join(registry.NAMES[server] for server in servers)
-    common = {"titles": titles, "clients": " ".join(map(str, clients)), "servers": " ".join(servers)}
-
-    def limits(plot):
-        return dict(zip(("low", "high"), ranges.get(plot, ())))
-
-    return {plot: gnuplot.draw(f"{plot}.gp", paths.RESULTS / f"{name}-{data}.tsv", paths.RESULTS / f"{name}-{plot}", **common, **limits(plot))
-            for plot, data in (("percentiles", "percentiles"), ("clients", "clients"), ("cpu", "clients"))}
-
-
-def compare(name, servers, clients, rounds, seconds, command=None):
-    """Measures, shows and keeps everything. Gives the rows; fails when a connection was lost."""
-    rows, latencies = measure(servers, clients, rounds, seconds)
-    ranges = write_results(name, rows, latencies, servers, clients)
-    pictures = draw(name, servers, clients, ranges)
-    for picture in pictures.values():
-        print(f"\n{picture}")
-    lost = show_tables(name, rows, servers, clients, command or f"make {name}")
-    print(f"\nall runs:  {paths.RESULTS / name}.tsv")
-    for plot in pictures:
-        print(f"picture:   {paths.RESULTS / name}-{plot}.svg (and .png)")
-    if lost:
-        raise program.Failure(f"{lost:.0f} connections were lost")
-    return rows
+from comparison import compare, values
 
 
 # ---- with an earlier run ----
@@ -187,7 +60,7 @@ def show_beside(old_rows, new_rows, base, comments):
                 old, new = (values(rows, server, count, column) for rows in (old_rows, new_rows))
                 if old:
                     ratio, apart = beside(old, new)
-                    table.append([f"{what} {registry.NAMES.get(server, server)}", count, stats.spread(old), stats.spread(new),
+                    table.append([f"{what} {registry.label(server)}", count, stats.spread(old), stats.spread(new),
                                   f"{ratio:.2f}", "beyond the spread" if apart else "within the spread"])
     if not table:
         raise program.Failure(f"{base}: none of its servers and numbers of clients has been measured now")
@@ -204,7 +77,7 @@ def main():
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [BASE.tsv]")
     base = sys.argv[1] if len(sys.argv) == 2 else ""
     old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
-    rows = compare("compare", registry.COMPARED, [1, 8, 32, 128], 5, 2)
+    rows = compare("compare", chapters.compared(), [1, 8, 32, 128], 5, 2)
     if old:
         show_beside(old[0], rows, base, old[1])
 

@@ -16,7 +16,6 @@ import subprocess
 
 import paths
 import program
-import registry
 import results
 import stats
 import turns
@@ -67,7 +66,7 @@ def measure_counts(names):
     def run(name, clients):
         return {(name, clients): per_connection(name, clients)}
 
-    return turns.in_turn(ROUNDS, [(f"{registry.NAMES[name]}, {clients} clients", lambda n=name, c=clients: run(n, c))
+    return turns.in_turn(ROUNDS, [(f"{designs.label(name)}, {clients} clients", lambda n=name, c=clients: run(n, c))
                                   for clients in CLIENTS for name in names])
 
 
@@ -86,7 +85,7 @@ def show_counts(names, counts):
         results.show_table(
             f"cost-{clients}", f"One connection of {clients} client{'s' * (clients > 1)}, 8 workers: median (range) of "
             f"{ROUNDS} rounds", ["", *(COUNTS[key] for key in shown)],
-            [[registry.NAMES[name], *(text(key, [row[key] for row in counts[name, clients]]) for key in shown)] for name in names],
+            [[designs.label(name), *(text(key, [row[key] for row in counts[name, clients]]) for key in shown)] for name in names],
             notes if clients == CLIENTS[-1] else ())
     results.write_table(paths.RESULTS / "cost.tsv", ["round", "design", "clients", *COUNTS],
                         ([number + 1, name, clients, *(f"{counts[name, clients][number][key]:.4f}" for key in COUNTS)]
@@ -157,7 +156,7 @@ def show_calls(names):
     progress = turns.Progress(len(names))
     calls = {}
     for name in names:
-        progress.step(f"system calls: {registry.NAMES[name]}")
+        progress.step(f"system calls: {designs.label(name)}")
         calls[name] = calls_per_connection(trace(name, TRACED_FEW), trace(name, TRACED_MANY), TRACED_MANY - TRACED_FEW)
     progress.end()
     table = []
@@ -167,8 +166,8 @@ def show_calls(names):
             if mine:
                 which = ", ".join(call if number_text(number) == "1" else f"{number_text(number)} {call}"
                                   for call, number in mine.items())
-                label = "children" if process == "workers" and name in designs.FORKING else process
-                table.append([registry.NAMES[name], label, number_text(sum(mine.values())), which])
+                label = "children" if process == "workers" and designs.forks(name) else process
+                table.append([designs.label(name), label, number_text(sum(mine.values())), which])
     results.show_table("cost-calls", "System calls for one connection, when one client comes after the other",
                        ["", "process", "calls", "which, in the order of their first"], table,
                        ["Counted by strace, in a run of its own: it slows all down, so how many events one select finds, "
@@ -207,10 +206,10 @@ def memory_kib(name, workers):
             while waiting and (ready := poll.poll(1000 if name == "reuseport" else 20000)):
                 for number, _ in ready:
                     if not by_number[number].recv(64):
-                        raise program.Failure(f"{registry.NAMES[name]} has closed one of {workers} connections")
+                        raise program.Failure(f"{designs.label(name)} has closed one of {workers} connections")
                     waiting.discard(by_number[number])
             if waiting and name != "reuseport":
-                raise program.Failure(f"{registry.NAMES[name]} does not serve {workers} clients at once")
+                raise program.Failure(f"{designs.label(name)} does not serve {workers} clients at once")
             return proportional_kib(program.descendants())
         finally:
             for client in clients:
@@ -222,11 +221,11 @@ def show_memory(names):
     kib = {}
     for workers in WORKERS:
         for name in names:
-            progress.step(f"memory: {registry.NAMES[name]}, {workers} workers")
+            progress.step(f"memory: {designs.label(name)}, {workers} workers")
             kib[name, workers] = memory_kib(name, workers)
     progress.end()
     few, many = WORKERS[0], WORKERS[-1]
-    table = [[registry.NAMES[name], *(f"{kib[name, workers] / 1024:.1f}" for workers in WORKERS),
+    table = [[designs.label(name), *(f"{kib[name, workers] / 1024:.1f}" for workers in WORKERS),
               f"{(kib[name, many] - kib[name, few]) / (many - few):.0f}"] for name in names]
     results.show_table("cost-memory", "Memory of all processes of a server, MiB, while so many workers are busy",
                        ["", *(f"{workers} workers" for workers in WORKERS), "KiB for each further"], table,
@@ -237,7 +236,7 @@ def show_memory(names):
 
 
 def main():
-    names = designs.present([*registry.COMPARED, *registry.FLOORS, *designs.PEERS])
+    names = designs.present(designs.everything())
     counts = measure_counts(names)
     show_counts(names, counts)
     reason = no_strace()

@@ -11,20 +11,37 @@ import subprocess
 import tempfile
 import time
 
+import chapters
 import paths
 import program
 import registry
 import results
 import serving
 
-PEERS = ("apache", "xinetd", "socat")
-FORKING = ("01", "xinetd", "socat")  # for each connection
+# Those that are no chapter's. The floors do what any server must, and keep few of the promises.
+FLOORS = {"accept": "accept floor", "reuseport": "reuseport floor"}
+PEERS = {"apache": "Apache prefork", "xinetd": "xinetd", "socat": "socat"}
 EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has servers, but not in everybody's PATH
+
+
+def everything():
+    """The names of all that stand beside each other, in the order of the tables."""
+    return [*chapters.compared(), *FLOORS, *PEERS]
+
+
+def label(name):
+    """What tables and plots call it."""
+    return (FLOORS | PEERS).get(name) or registry.label(name)
 
 
 def short(name):
     """A name for the head of a narrow column."""
-    return {"apache": "Apache"}.get(name, name if name in registry.FLOORS + PEERS else f"chapter {name.lstrip('0')}")
+    return {"apache": "Apache"}.get(name, name if name in FLOORS | PEERS else f"chapter {name.lstrip('0')}")
+
+
+def forks(name):
+    """Whether it forks for each connection."""
+    return name in ("xinetd", "socat") or name in registry.servers() and "rest=0" in registry.servers()[name].can
 
 
 # ---- peers ----
@@ -68,7 +85,7 @@ def present(names):
     """Those of the designs that can be measured here; says why the others are left out."""
     for name in names:
         if missing(name):
-            print(f"left out: {registry.NAMES[name]}: {missing(name)}")
+            print(f"left out: {label(name)}: {missing(name)}")
     return [name for name in names if not missing(name)]
 
 
@@ -138,7 +155,7 @@ def running_peer(name, workers, prefix=()):
                 # Its last children may still be ending. xinetd does not always see a SIGTERM that comes among
                 # hundreds of SIGCHLD; and what they have used is to be in its account.
                 deadline = time.monotonic() + 10
-                while name in FORKING and program.descendants(process.pid) and time.monotonic() < deadline:
+                while forks(name) and program.descendants(process.pid) and time.monotonic() < deadline:
                     time.sleep(0.01)
         finally:
             program.end_descendants()  # a child may outlive its server
@@ -152,7 +169,8 @@ def running(name, workers=8, prefix=(), **options):
     """Runs any design on a free port: a context that gives its process and port. PREFIX comes before its command."""
     if name in PEERS:
         return running_peer(name, workers, prefix)
-    return serving.running([*prefix, *registry.command(name)], workers, **options)
+    command = [str(paths.BUILD / "common/peers" / name)] if name in FLOORS else registry.command(name)
+    return serving.running([*prefix, *command], workers, **options)
 
 
 def address(name):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Measures how the cost of a connection grows: with workers, clients, bytes, and the master's memory.
 
-growth.py [AXIS ...]: all four, or those named. The servers of chapters 1, 4 and 5, in turn.
+growth.py [AXIS ...]: all four, or those named. The servers that stand beside each other, in turn.
 """
-import os
 import pathlib
 import re
 import subprocess
 import sys
 
+import chapters
 import gnuplot
 import paths
 import program
@@ -18,14 +18,13 @@ import serving
 import stats
 import turns
 
-SERVERS = registry.COMPARED
+SERVERS = chapters.compared()
 ROUNDS = 5
-BALLAST = paths.BUILD / "common/report/ballast.so"
 
 
 def most_workers():
-    """The most workers that a pool of chapter 4 can have: it says so when it is asked for too many."""
-    command = [*registry.command("04"), "-p", "0", "100000"]
+    """The most workers that a server with select can have: it says so when it is asked for too many."""
+    command = [*registry.command(registry.first("select")), "-p", "0", "100000"]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           text=True, check=False).stderr
     at_most = re.search(r"at most (\d+)", said)
@@ -37,7 +36,7 @@ def most_workers():
 def workers_points():
     most = most_workers()
     try:
-        with serving.running(registry.command("04"), most):
+        with serving.running(registry.command(registry.first("select")), most):
             return [1, 4, 16, 64, 256, most]
     except program.Failure:  # it has said why
         print(f"left out: {most} workers cannot be started here")
@@ -53,8 +52,7 @@ def available_mib():
 
 def run(server, *options, workers=8, ballast=0):
     """The server's CPU for a connection, in µs."""
-    environment = os.environ | ({"LD_PRELOAD": str(BALLAST), "BALLAST_MIB": str(ballast)} if ballast else {})
-    with serving.running(registry.command(server), workers, env=environment) as (process, port):
+    with serving.running(registry.command(server), workers, env=serving.with_memory(ballast)) as (process, port):
         row = serving.load(process, port, "-d", 1, *options)
     if row["ok"] < row["connections"]:
         raise program.Failure(f"{row['connections'] - row['ok']:.0f} connections of chapter {server} were lost")
@@ -125,11 +123,11 @@ def show(axis, values, points):
     print(gnuplot.draw("growth.gp", table, paths.RESULTS / name, title=how["title"], label=how["label"], log=how["log"],
                        points=" ".join(str(point) for point in points),
                        point_names="|".join(point_text(axis, point) for point in points),
-                       servers=" ".join(SERVERS), titles="|".join(registry.NAMES[server] for server in SERVERS),
+                       servers=" ".join(SERVERS), titles="|".join(registry.label(server) for server in SERVERS),
                        low=min(everything), high=max(everything)))
     # How much it has grown from the first point to the last is looked at round by round.
     grown = {server: stats.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
-    cells = [[registry.NAMES[server], *(stats.spread(values[server, point]) for point in points),
+    cells = [[registry.label(server), *(stats.spread(values[server, point]) for point in points),
               stats.ratio_text(grown[server])] for server in SERVERS]
     results.show_table(name, f"Server CPU, µs per connection, by {axis}: median (range) of {ROUNDS} rounds",
                        ["", *(point_text(axis, point) for point in points), "last / first"], cells, stats.mark_notes(cells))

@@ -12,6 +12,7 @@ much, it is halved three times towards the last that was not.
 import math
 import sys
 
+import chapters
 import gnuplot
 import paths
 import program
@@ -21,7 +22,7 @@ import serving
 import stats
 import turns
 
-SERVERS = registry.COMPARED
+SERVERS = chapters.compared()
 ROUNDS = 3
 FIRST, LAST = 2000, 10**6 / 1.5  # connections/s; load goes no higher
 FINE = 8  # so many fine steps are a coarse one
@@ -128,7 +129,7 @@ def table(rows, knees, rate):
     for server, of_server in knees.items():
         used = stats.median([busy(row) for knee in of_server for row in at(rows, server, knee)])
         latency = [f"{stats.median([row[curve] for row in at(rows, server, rate)]):.0f}" if rate else "-" for curve in CURVES]
-        yield [registry.NAMES[server], stats.spread(of_server),
+        yield [registry.label(server), stats.spread(of_server),
                stats.ratio_text(stats.ratios(of_server, knees[SERVERS[0]])) if server != SERVERS[0] else "",
                *latency, f"{100 * used:.0f} %"], used
 
@@ -147,7 +148,7 @@ def draw(rows, knees):
         results.write_table(results.scratch() / f"knee-{server}.tsv", ["rate", *CURVES], lines)
     rates, p50s, p99s = zip(*(map(float, line) for lines in curves.values() for line in lines))
     return gnuplot.draw("knee.gp", results.scratch() / "knee", paths.RESULTS / "knee",
-                        servers=" ".join(SERVERS), titles="|".join(registry.NAMES[server] for server in SERVERS),
+                        servers=" ".join(SERVERS), titles="|".join(registry.label(server) for server in SERVERS),
                         knees=" ".join(f"{stats.median(knees[server]):.0f}" for server in SERVERS),
                         highest=max(rates), low=min(p50s), high=max(p99s))
 
@@ -166,12 +167,12 @@ def main():
              f"{100 - 100 * KEEPS_UP:.0f} % of the connections that were due in it were unanswered, twice.",
              "Load shares the machine with the server; its share of a CPU is given at the knee.",
              *stats.mark_notes(lines)]
-    limited = [registry.NAMES[server] for server, share in zip(SERVERS, used) if share > BUSY]
+    limited = [registry.label(server) for server, share in zip(SERVERS, used) if share > BUSY]
     if limited:
         notes.append(f"Load itself was the limit for {', '.join(limited)}: the knee is further up.")
     at_rate = f" at {rate}/s, µs" if rate else ", µs"
     results.show_table("knee", f"Where each server falls behind: median (range) of {ROUNDS} rounds, 8 workers",
-                       ["", "knee, connections/s", f"/ chapter {SERVERS[0][1]}", f"p50{at_rate}", f"p99{at_rate}",
+                       ["", "knee, connections/s", f"/ chapter {SERVERS[0].lstrip('0')}", f"p50{at_rate}", f"p99{at_rate}",
                         "CPU used by load"], lines, notes)
     ratios = {f"{server} / {SERVERS[0]}": stats.ratios(knees[server], knees[SERVERS[0]]) for server in SERVERS[1:]}
     warning = stats.noise_warning(ratios, "make knee")

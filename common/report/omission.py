@@ -9,7 +9,8 @@ who came during the stop have waited for it, and are seen. The difference is cal
 the server decides, unasked, when it is measured. Believe a closed loop where only the cost of a connection is
 asked for; ask an open loop what users wait.
 
-The server is that of chapter 4 with one worker, so that there is no other to take its place.
+The server is the first of the course whose workers exist before a client comes, that of chapter 4, with one worker,
+so that there is no other to take its place.
 """
 import os
 import signal
@@ -24,7 +25,7 @@ import results
 import serving
 import stats
 import turns
-from compare import PERCENTS
+from comparison import PERCENTS
 
 ROUNDS = 3
 SECONDS = 4
@@ -45,7 +46,7 @@ def stop_for_a_while(pid):
 def measure(*load_options):
     """Runs load against a server whose worker is stopped meanwhile. Gives its row, and all latencies in order."""
     samples = results.scratch() / "latencies"
-    with serving.running(registry.command("04"), workers=1) as (process, port):
+    with serving.running(registry.command(registry.first("rest=all")), workers=1) as (process, port):
         worker, = (pid for pid in program.descendants() if pid != process.pid)
         stopper = threading.Timer(STOP_AFTER, stop_for_a_while, [worker])
         stopper.start()

@@ -7,7 +7,6 @@ since Apache echoes nothing else.
 import gnuplot
 import paths
 import program
-import registry
 import results
 import stats
 import turns
@@ -15,7 +14,7 @@ import designs
 
 CLIENTS = (1, 8, 32)
 ROUNDS = 5
-BASES = ("01", "accept", "reuseport", "apache")  # what the others are compared with
+BASES = ("accept", "reuseport", "apache")  # what the others are compared with, besides the first
 NOTES = (
     "CPU is that of all processes of a server, for one connection. Ratios are taken round by round.",
     "The floors keep fewer promises than the chapters' servers; the sources in common/peers say which. xinetd and "
@@ -33,7 +32,7 @@ def measure(names):
         with designs.running(name) as (process, port):
             return {(name, clients): designs.load(name, process, port, "-c", clients, "-d", 1, "-n", 10**7)}
 
-    return turns.in_turn(ROUNDS, [(f"{registry.NAMES[name]}, {clients_text(clients)}", lambda n=name, c=clients: run(n, c))
+    return turns.in_turn(ROUNDS, [(f"{designs.label(name)}, {clients_text(clients)}", lambda n=name, c=clients: run(n, c))
                                   for clients in CLIENTS for name in names])
 
 
@@ -45,7 +44,7 @@ def show(names, rows):
     def cpu(name, clients):
         return column(rows[name, clients], "server_us")
 
-    bases = [base for base in BASES if base in names]
+    bases = [names[0], *(base for base in BASES if base in names)]
     comparisons = {}
     for clients in CLIENTS:
         table = []
@@ -54,7 +53,7 @@ def show(names, rows):
             for base, by_round in ratios.items():
                 if f"{base} / {name}, {clients_text(clients)}" not in comparisons:
                     comparisons[f"{name} / {base}, {clients_text(clients)}"] = by_round
-            table.append([registry.NAMES[name], stats.spread(cpu(name, clients)),
+            table.append([designs.label(name), stats.spread(cpu(name, clients)),
                           f"{stats.median(column(rows[name, clients], 'p50_us')):.0f}",
                           *(stats.ratio_text(ratios[base]) if base in ratios else "" for base in bases)])
         results.show_table(f"peers-{clients}", f"{clients_text(clients)}, 8 workers: median (range) of {ROUNDS} rounds",
@@ -76,13 +75,13 @@ def write(names, rows):
                         ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
                                   for clients in CLIENTS for of in (stats.median, min, max))] for name in names))
     gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", terminal=False, letters=17, clients=" ".join(map(str, CLIENTS)),
-                 designs=" ".join(names), titles="|".join(registry.NAMES[name] for name in names),
+                 designs=" ".join(names), titles="|".join(designs.label(name) for name in names),
                  lowest=min(min(column(each, "server_us")) for each in rows.values()),
                  highest=max(max(column(each, "server_us")) for each in rows.values()))
 
 
 def main():
-    names = designs.present([*registry.COMPARED, *registry.FLOORS, *designs.PEERS])
+    names = designs.present(designs.everything())
     rows = measure(names)
     write(names, rows)
     show(names, rows)
@@ -90,7 +89,7 @@ def main():
     print(f"picture:   {paths.RESULTS}/peers.svg (and .png)")
     lost = {name: sum(row["connections"] - row["ok"] for clients in CLIENTS for row in rows[name, clients]) for name in names}
     if any(lost.values()):
-        raise program.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {registry.NAMES[s]}" for s, n in lost.items() if n))
+        raise program.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {designs.label(s)}" for s, n in lost.items() if n))
 
 
 if __name__ == "__main__":

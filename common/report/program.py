@@ -31,19 +31,40 @@ def started(command, ends=(0,), **options):
         process.wait()
 
 
+def wait_until(ready, what):
+    """Waits until a function says that it is so, for 20 seconds at most."""
+    end = time.monotonic() + 20
+    while not ready():
+        if time.monotonic() > end:
+            raise Failure(f"{what} did not come within 20 seconds")
+        time.sleep(0.01)
+
+
 # ---- processes ----
 
 
-def descendants(root=None):
-    """The processes that this one, or another, has started and that are left, children first."""
-    children = {}
+def parents():
+    """The parent of each process there is, by number: proc(5), /proc/PID/stat."""
+    found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):  # it has just ended
-            parent = int(pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(name))
-    found = list(children.get(root or os.getpid(), []))
+            found[int(name)] = int(pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def children(pid):
+    """The children of a process, in the order in which they were born."""
+    return sorted(child for child, parent in parents().items() if parent == pid)
+
+
+def descendants(root=None):
+    """The processes that this one, or another, has started and that are left, parents first."""
+    of = {}
+    for pid, parent in parents().items():
+        of.setdefault(parent, []).append(pid)
+    found = list(of.get(root or os.getpid(), []))
     for pid in found:
-        found += children.get(pid, [])
+        found += of.get(pid, [])
     return found
 
 

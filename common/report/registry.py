@@ -1,33 +1,45 @@
-"""The servers of the chapters, and the floors: which there are, and what starts them."""
+"""The chapters' servers: build/servers.tsv, which make writes from what each chapter declares in its programs.mk."""
+import collections
+import functools
+
 import paths
+import program
 
-# How the designs are called in tables and plots. The numbers are those of `servers` in the Makefile.
-NAMES = {
-    "01": "1 fork per connection",
-    "04": "4 prefork, select",
-    "05": "5 exec workers",
-    "05-python": "5 with worker.py",
-    "accept": "accept floor",
-    "reuseport": "reuseport floor",
-    "apache": "Apache prefork",
-    "xinetd": "xinetd",
-    "socat": "socat",
-}
-SERVERS = tuple(name for name in NAMES if name[0].isdigit())
-COMPARED = ("01", "04", "05")  # side by side in compare, peers, cost, growth and knee
-FLOORS = ("accept", "reuseport")
+# A row. chapter is the name of its folder; what it can are words that tests/servers/subject.h explains.
+Server = collections.namedtuple("Server", "name chapter program arguments label family can")
 
 
-def chapter(number):
-    """The folder of a chapter: chapters/04-prefork-select for "04"."""
-    return next((paths.ROOT / "chapters").glob(number[:2] + "-*")).relative_to(paths.ROOT)
+@functools.cache
+def servers():
+    """All of them by name, in the order of the course."""
+    path = paths.BUILD / "servers.tsv"
+    try:
+        header, *rows = (line.split("\t") for line in path.read_text().splitlines())
+    except FileNotFoundError:
+        raise program.Failure(f"{path} is not there yet; run: make build") from None
+    rows = [Server(**dict(zip(header, row))) for row in rows]
+    return {row.name: row._replace(arguments=row.arguments.split(), can=row.can.split()) for row in rows}
+
+
+def of_chapter(room):
+    """The names of the servers of the chapter in this folder."""
+    return [server.name for server in servers().values() if server.chapter == room.name]
+
+
+def first(word):
+    """The name of the first server of the course that can this."""
+    for server in servers().values():
+        if word in server.can:
+            return server.name
+    raise program.Failure(f"no chapter has a server that can \"{word}\"")
+
+
+def label(name):
+    """What tables and plots call it."""
+    return servers()[name].label
 
 
 def command(name):
-    """What starts a chapter's server, or a floor."""
-    if name in FLOORS:
-        return [str(paths.BUILD / "common/peers" / name)]
-    words = [str(paths.BUILD / chapter(name) / "server")]
-    if name.endswith("-python"):
-        words += ["-w", str(paths.ROOT / chapter(name) / "worker.py")]
-    return words
+    """What starts it."""
+    server = servers()[name]
+    return [str(paths.BUILD / server.program), *(str(paths.ROOT / word) if "/" in word else word for word in server.arguments)]

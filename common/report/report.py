@@ -18,9 +18,11 @@ import xml.etree.ElementTree
 
 import paths
 import program
+import registry
 import results
 import stats
-from sections import SECTIONS, Plot, Section
+from plots import Plot
+from sections import SECTIONS, Section
 
 # A file of results. The comments at its top are the title, notes, and facts: machine, kernel, date, command, ...
 Table = collections.namedtuple("Table", "title notes facts columns rows")
@@ -199,17 +201,18 @@ def thousands(number):
 def summary(found):
     """The main result in a sentence: CPU time of fork per connection and of the pool, in the same rounds."""
     by_name = {name: table for one in found for name, _, table in one.data}
-    table = by_name.get("compare") or by_name.get("chapter-04")
+    table = by_name.get("compare") or by_name.get(f"chapter-{registry.first('hand-over')}")
     if not table or not {"round", "server", "clients", "connections", "ok", "server_us"} <= set(table.columns):
         return ""
     rows = [dict(zip(table.columns, row)) for row in table.rows]
     most = max(rows, key=lambda row: float(row["clients"]))["clients"]
     cost = {(row["server"], row["round"]): float(row["server_us"]) for row in rows if row["clients"] == most}
-    rounds = [number for server, number in cost if server == "01" and ("04", number) in cost]
+    forks, pools = registry.first("rest=0"), registry.first("hand-over")
+    rounds = [number for server, number in cost if server == forks and (pools, number) in cost]
     if not rounds:
         return ""
-    fork, pool = (stats.median([cost[server, number] for number in rounds]) for server in ("01", "04"))
-    ratios = [cost["04", number] / cost["01", number] for number in rounds]
+    fork, pool = (stats.median([cost[server, number] for number in rounds]) for server in (forks, pools))
+    ratios = [cost[pools, number] / cost[forks, number] for number in rounds]
     connections = sum(float(row["connections"]) for row in rows)
     lost = connections - sum(float(row["ok"]) for row in rows)
     return (f"With {most} clients, a connection costs the server <b>{fork:.0f} µs</b> of CPU time if a process is "

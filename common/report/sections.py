@@ -2,13 +2,13 @@
 
 A section owns the results of its name, and all whose names go on with a dash: "compare" owns
 compare-cpu.svg. What no section owns is shown at the end of the page. No text here says what came out: that
-differs from machine to machine.
+differs from machine to machine. The sections of the chapters stand in their rooms: see chapters.py.
 """
 import collections
 
-# A plot: the name of its file, or a pattern of names, which need not be there; what is drawn, for who cannot see
-# it; how to read it.
-Plot = collections.namedtuple("Plot", "name drawn reading")
+import chapters
+from plots import LATENCY, Plot, called
+
 # number: the chapter's, if it is one. target: the `make` that measures it. plots: in their order on the page, each
 # with the table of its name behind it. tables: those that come first of the others.
 Section = collections.namedtuple("Section", "group name number title question target plots tables", defaults=([],))
@@ -16,67 +16,18 @@ Section = collections.namedtuple("Section", "group name number title question ta
 CHAPTERS, COMPARED, LOADED, OTHERS = "The chapters", "Compared and explained", "Under load", "In the field"
 
 
-def latency(name):
-    """The plots that each comparison of servers has."""
-    return [
-        Plot(f"{name}-percentiles",
-             "Two panels with a curve for each server: latency in microseconds, on a logarithmic scale, against the "
-             "percentage of connections served within it. Left with the fewest clients, right with the most.",
-             "The x axis stretches towards 100 %: each step to the right is ten times rarer. Lower is better. Where "
-             "curves run level, every connection is served alike; where they rise, some wait."),
-        Plot(f"{name}-cpu",
-             "Bars from zero, one for each server in a group for each number of clients: microseconds of CPU time of "
-             "the server and all its processes, per connection.",
-             "The CPU time of the server and all its processes, divided by the connections served. On a busy machine "
-             "this is the steadiest figure. The thin lines are the range of the rounds."),
-        Plot(f"{name}-clients",
-             "Two lines for each server, the median latency and above it the 99th percentile, in microseconds against "
-             "the number of clients; both axes are logarithmic.",
-             "Each client has one connection at a time and opens the next when it has its reply. From the number of "
-             "clients that keeps the CPUs busy, latency can only grow with it."),
-    ]
+def of_chapter(number):
+    """The section of a chapter that measures something."""
+    show, name = chapters.show(number), f"chapter-{number}"
+    return Section(CHAPTERS, name, number.lstrip("0"), show.TITLE, show.QUESTION, name, called(name, show.PLOTS))
 
 
 SECTIONS = [
-    Section(CHAPTERS, "chapter-01", "1", "Fork per connection",
-            "What does a process per connection cost, and what makes it dearer?", "chapter-01", [
-                Plot("chapter-01",
-                     "Two lines, for pages of 4 KiB and of 2 MiB: microseconds for fork, exit and wait against the MiB "
-                     "of memory that the parent uses; both axes are logarithmic.",
-                     "fork copies no memory of the process, but it copies the tables that say where the memory is: an "
-                     "entry for each page in use. Pages of 2 MiB need 512 times fewer entries. The bars on the points "
-                     "are the range of the rounds."),
-            ]),
-    Section(CHAPTERS, "chapter-02", "2", "Socketpair",
-            "How fast can two processes talk? A byte goes there and back, through each kind of channel.",
-            "chapter-02", [
-                Plot("chapter-02",
-                     "Bars from zero, for a pipe and three kinds of socketpair: microseconds for a byte there and "
-                     "back, with both processes on one CPU and on any.",
-                     "Bars start at zero, thin lines are the range of the rounds. On one CPU the two take turns. On "
-                     "several each must wake the other, and where they run the scheduler chooses: look at the range."),
-            ]),
-    Section(CHAPTERS, "chapter-03", "3", "Descriptor passing",
-            "What does it cost to give an open descriptor to another process? It is shown next to a byte alone, which "
-            "is the least that a message can cost, and to a new process, which is what the passing saves.",
-            "chapter-03", [
-                Plot("chapter-03",
-                     "Bars from zero: microseconds for one byte there and back, for a descriptor passed, and for fork, "
-                     "exit and wait, with both processes on one CPU and on any.",
-                     "The first two bars differ by the descriptor in the message. The third is a process with next to "
-                     "no memory: the cheapest there is."),
-            ]),
-    Section(CHAPTERS, "chapter-04", "4", "Prefork with select",
-            "What does a pool of processes gain, whose master hands each of them its connections?",
-            "chapter-04", latency("chapter-04")),
-    Section(CHAPTERS, "chapter-05", "5", "Exec workers",
-            "Does a worker that is a program of its own cost more than a copy of the master? And what if it is "
-            "written in Python?", "chapter-05",
-            [plot for i in (1, 0, 2) for plot in [latency("chapter-05")[i]]]),
+    *(of_chapter(number) for number in chapters.having("PLOTS")),
     Section(COMPARED, "compare", "", "The servers side by side",
             "What does a connection cost with each design, and how long does it take? The servers run in turn, again "
             "and again, so that what disturbs one of them disturbs all; ratios are taken within a round.",
-            "compare", latency("compare"),
+            "compare", called("compare", LATENCY),
             ["compare-cpu", "compare-latency", "compare-rate"]),
     Section(COMPARED, "cost", "", "What a connection costs besides time",
             "Why does it cost so much CPU time? System calls, context switches and page faults of a connection explain "

@@ -1,5 +1,6 @@
 """Runs servers, and loads them."""
 import contextlib
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,12 @@ def running(command, workers=8, **options):
         if not ready:
             raise program.Failure(f"{shlex.join(command)} did not start")
         yield process, int(ready[1])
+
+
+def with_memory(mib):
+    """An environment in which a server has so many MiB in use besides its own: see ballast.c."""
+    library = paths.BUILD / "common/report/ballast.so"
+    return os.environ | ({"LD_PRELOAD": str(library), "BALLAST_MIB": str(mib)} if mib else {})
 
 
 def load(process, port, *options):

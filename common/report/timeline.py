@@ -243,11 +243,11 @@ def show(name, servers):
              "A quarter of the bursts are shorter than the one in the picture; what else the machine does makes them "
              "longer."]
     if not servers[0].workers:
-        notes[-1] += (" In chapter 1 a row holds one child after the other. "
+        notes[-1] += (f" In chapter {servers[0].name.lstrip('0')} a row holds one child after the other. "
                       "The trace itself makes a fork about a tenth slower.")
     results.show_table(
         name, "Where the time of a connection goes, in µs",
-        ["", *(registry.NAMES[server.name] for server in servers)],
+        ["", *(registry.label(server.name) for server in servers)],
         [*([what, *(median(server, phase) for server in servers)] for what, phase in PHASES),
          ["descriptor: in the master -> in the process", *map(numbers, servers)]], notes)
 
@@ -270,7 +270,7 @@ def timeline(name, names):
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
     gnuplot.draw("timeline.gp", path, paths.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
-                 titles="|".join(registry.NAMES[server] for server in names),
+                 titles="|".join(registry.label(server) for server in names),
                  lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                  connections=float(CONNECTIONS), processes=float(WORKERS))
     show(name, servers)
@@ -286,11 +286,11 @@ def timeline(name, names):
 def main():
     arguments = sys.argv[1:]
     if not arguments:
-        timeline("timeline", ["01", "04"])
-    elif len(arguments) == 1 and arguments[0] in registry.SERVERS:
+        timeline("timeline", [registry.first("rest=0"), registry.first("hand-over")])
+    elif len(arguments) == 1 and arguments[0] in registry.servers():
         timeline(f"timeline-{arguments[0]}", arguments)
     else:
-        raise program.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(registry.SERVERS)}")
+        raise program.Failure(f"\"{' '.join(arguments)}\" has no server; say one of: {' '.join(registry.servers())}")
 
 
 if __name__ == "__main__":

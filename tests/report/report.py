@@ -29,6 +29,7 @@ import tap  # noqa: E402
 from sections import SECTIONS  # noqa: E402
 from tap import equal  # noqa: E402
 
+shutil.copy(BUILD / "servers.tsv", WORK)
 REPORT = ROOT / "common/report/report.py"
 SHOTS = BUILD / "check"
 WINDOWS = [(width, dark) for width in (400, 1600) for dark in (False, True)]

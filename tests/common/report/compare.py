@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Test of common/report/compare.py: the comparison with an earlier run. The measurement itself is not run."""
+"""Test of common/report/compare.py and comparison.py: tables, the comparison with an earlier run. The measurement itself is not run."""
 import contextlib
 import io
 import pathlib
@@ -15,14 +15,16 @@ import paths  # noqa: E402
 import program  # noqa: E402
 import results  # noqa: E402
 import compare  # noqa: E402
+import comparison  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="compare-test-"))
+shutil.copy(paths.BUILD / "servers.tsv", FOLDER)
 paths.BUILD, paths.RESULTS = FOLDER, FOLDER / "results"
 
 
 def rows(cpu, server="04", clients=8, p50=100.0):
     """A row for each round, with these CPU times."""
-    zeros = dict.fromkeys(compare.COLUMNS, 0.0)
+    zeros = dict.fromkeys(comparison.COLUMNS, 0.0)
     return [zeros | {"round": number, "server": server, "clients": clients, "server_us": us, "p50_us": p50, "ok": 9.0,
                      "connections": 9.0, "rate": 1.0, "p99_us": p50, "p99.9_us": p50} for number, us in enumerate(cpu, 1)]
 
@@ -37,10 +39,10 @@ def test_what_was_written_is_read_again():
     run = rows([70.25, 71.5]) + rows([200.0], "01", 1)
     latencies = {(server, clients): [1.0] for server in ("01", "04") for clients in (1, 8)}
     everything = run + rows([1.0], "01", 8) + rows([1.0], "04", 1)
-    compare.write_results("compare", everything, latencies, ["01", "04"], [1, 8])
+    comparison.write_results("compare", everything, latencies, ["01", "04"], [1, 8])
     again, comments = compare.read_runs(paths.RESULTS / "compare.tsv")
-    tap.equal(compare.values(again, "04", 8, "server_us"), [70.25, 71.5])
-    tap.equal(compare.values(again, "01", 1, "server_us"), [200.0])
+    tap.equal(comparison.values(again, "04", 8, "server_us"), [70.25, 71.5])
+    tap.equal(comparison.values(again, "01", 1, "server_us"), [200.0])
     assert any(line.startswith("kernel: ") for line in comments), comments
 
 
@@ -108,7 +110,7 @@ def test_tables_name_what_is_noisy_and_count_what_was_lost():
     run[0]["ok"] -= 2
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        lost = compare.show_tables("compare", run, ["01", "04"], [8], "make compare")
+        lost = comparison.show_tables("compare", run, ["01", "04"], [8], "make compare")
     tap.equal(lost, 2)
     text = out.getvalue()
     assert "? 0.90 (0.90-1.40)" in text, text

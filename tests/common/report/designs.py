@@ -22,6 +22,7 @@ import results  # noqa: E402
 import designs  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="designs-test-"))
+shutil.copy(paths.BUILD / "servers.tsv", FOLDER)
 paths.BUILD, paths.RESULTS = FOLDER, FOLDER / "results"
 paths.LOAD = tap.ROOT / os.environ.get("BUILD", "build") / "common/load/load"
 ctypes.CDLL(None).prctl(program.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Test of common/report/growth.py: where its axes end, and who gets the ballast."""
-import os
 import pathlib
 import re
 import subprocess
@@ -23,7 +22,7 @@ def test_sizes_have_units():
 
 def test_the_most_workers_are_those_that_one_more_is_refused_of():
     most = growth.most_workers()
-    refused = subprocess.run([*registry.command("04"), "-p", "0", str(most + 1)], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*registry.command(registry.first("select")), "-p", "0", str(most + 1)], capture_output=True, text=True, check=False)
     tap.equal(refused.returncode, 1)
     assert f"at most {most}\n" in refused.stderr, refused.stderr
 
@@ -33,9 +32,9 @@ def own_kib(pid):
 
 
 def test_the_master_has_the_ballast_and_a_worker_by_exec_has_not():
-    environment = os.environ | {"LD_PRELOAD": str(growth.BALLAST), "BALLAST_MIB": "64",
-                                "ASAN_OPTIONS": "verify_asan_link_order=0"}  # if it is built with that
-    with serving.running(registry.command("05"), 2, env=environment) as (process, _):
+    # If it is built with that.
+    environment = serving.with_memory(64) | {"ASAN_OPTIONS": "verify_asan_link_order=0"}
+    with serving.running(registry.command(registry.first("exec")), 2, env=environment) as (process, _):
         pids = program.descendants()
         tap.equal(len(pids), 3)
         assert own_kib(process.pid) >= 64 << 10

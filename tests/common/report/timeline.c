@@ -277,7 +277,7 @@ static void every_server_can_be_traced(void **state)
     (void)state;
     python(
         "timeline.WARM_UP, timeline.BURSTS = 0, 2\n"
-        "for server in timeline.trace(list(registry.SERVERS)):\n"
+        "for server in timeline.trace(list(registry.servers())):\n"
         "    assert len(server.workers) == (0 if server.name == '01' else timeline.WORKERS)\n"
         "    assert len(server.bursts) == 2\n"
         "    for burst in server.bursts:\n"
