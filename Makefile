@@ -46,7 +46,7 @@ break-%: build-% $(ballast) ## provoke the failure that chapter NN speaks of
 	@common/setup.sh python3 ss
 	@common/lab/break.py $*
 
-diff-%: ## what the server of chapter NN changed in that of the chapter before
+diff-%: ## what chapter NN changed in the modules of the chapter with a server before it, and which are new
 	@$(there_is)
 	@common/lab/diff.sh $*
 
