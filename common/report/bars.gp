@@ -12,7 +12,7 @@ set xtics scale 0
 set title title
 if (kind eq "dumb") { unset ylabel; set title title.", µs"; set style fill empty }
 place(i) = (i - (count + 1) / 2.0) * 0.8 / count
-bar(i) = i == 1 ? 0x0072B2 : 0xE69F00
+bar(i) = ink(i == 1 ? 2 : 5)
 who(i) = "both processes on ".name(places, i)
 if (kind eq "dumb") { # no room for ranges in characters
     plot for [i = 1:count] data every ::1 using ($0 + place(i)):(column(3 * i - 1)) with boxes title who(i), \

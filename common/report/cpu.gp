@@ -21,7 +21,7 @@ if (kind eq "dumb") { # no room for ranges in characters
 } else {
     plot for [i = 1:count] data every ::1 \
              using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)):(0.8 / count) \
-             with boxerrorbars fillstyle solid density(i) border -1 linecolor rgb colour(word(servers, i)) title name(titles, i), \
+             with boxerrorbars fillstyle solid density(word(servers, i)) border -1 linecolor rgb colour(word(servers, i)) title name(titles, i), \
          for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
-             with labels offset 0,0.7 title ""
+             with labels offset 0,0.7 font (many ? ",13" : "") title ""
 }

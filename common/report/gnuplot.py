@@ -5,6 +5,7 @@ import subprocess
 import paths
 import program
 import results
+import style
 
 
 def gnuplot_value(value):
@@ -15,11 +16,13 @@ def gnuplot_value(value):
 def draw(script, data, picture, terminal=True, **settings):
     """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has one, as text."""
     folder = paths.ROOT / "common/report"
+    styles = results.scratch() / "styles.gp"
+    styles.write_text("\n".join(style.gnuplot()) + "\n")
 
     def gnuplot(kind, out):
         values = settings | {"data": data, "lib": folder, "kind": kind, "out": out}
         assign = "; ".join(f"{name}={gnuplot_value(value)}" for name, value in values.items())
-        result = subprocess.run(["gnuplot", "-e", assign, folder / "style.gp", folder / script],
+        result = subprocess.run(["gnuplot", "-e", assign, styles, folder / "style.gp", folder / script],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         if result.returncode != 0:
             raise program.Failure(f"gnuplot {script}: {result.stderr.strip()}")

@@ -3,7 +3,6 @@
 x(percent) = -log10(1 - percent / 100.0)
 
 set logscale y
-set dashtype 2 (12,5)
 set yrange [0.7 * low : 2.5 * high]
 set xrange [0:4.15]
 set xtics ("50" x(50), "90" x(90), "99" x(99), "99.9" x(99.9), "99.99" x(99.99))
@@ -18,10 +17,10 @@ if (kind eq "dumb") {
     set arrow from graph 0, first stop to graph 1, first stop nohead linewidth 2 dashtype solid linecolor rgb "#bbbbbb"
     set label sprintf("%.0f ms", stop / 1000) at graph 0.01, first stop offset 0,0.6 textcolor rgb "#666666"
     set label "open loop: who came during the stop\nhas waited, and is counted" at x(96.5), first stop / 5 \
-        textcolor rgb 0x0072B2
+        textcolor rgb ink(2)
     set label "closed loop: its clients stood still as well,\nand nobody else was asked" at x(92), first 2.3 * low \
-        textcolor rgb 0xD55E00
+        textcolor rgb ink(1)
     unset key
 }
-plot data every ::1 using (x($1)):3 with lines linewidth 4 linecolor rgb 0x0072B2 title "open loop", \
-     data every ::1 using (x($1)):2 with lines linewidth 4 dashtype 2 linecolor rgb 0xD55E00 title "closed loop"
+plot data every ::1 using (x($1)):3 with lines linewidth 4 linecolor rgb ink(2) title "open loop", \
+     data every ::1 using (x($1)):2 with lines linewidth 4 dashtype 2 linecolor rgb ink(1) title "closed loop"

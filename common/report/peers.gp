@@ -17,7 +17,7 @@ do for [p = 1:words(clients)] {
     if (p == 2) { set xlabel "µs, log scale: median and range of the rounds" } else { unset xlabel }
     set for [i = 1:count] ytics add ((p == 1 ? name(titles, i) : "") i - 1)
     plot for [i = 1:count] data every ::i::i using (column(3 * p - 1)):(i - 1):(column(3 * p)):(column(3 * p + 1)) \
-             with xerrorbars linewidth 3 pointtype 7 pointsize 1.2 linecolor rgb colour(word(designs, i)), \
+             with xerrorbars linewidth 3 pointtype point(word(designs, i)) pointsize 1.2 linecolor rgb colour(word(designs, i)), \
          for [i = 1:count] data every ::i::i using (column(3 * p + 1)):(i - 1):(sprintf("%.0f", column(3 * p - 1))) \
              with labels left offset 0.8,0
 }

@@ -17,7 +17,7 @@ LATENCY = [
          "The CPU time of the server and all its processes, divided by the connections served. On a busy machine "
          "this is the steadiest figure. The thin lines are the range of the rounds."),
     Plot("clients",
-         "Two lines for each server, the median latency and above it the 99th percentile, in microseconds against "
+         "Two lines for each server, the median latency, thick, and above it, thin, the 99th percentile, in microseconds against "
          "the number of clients; both axes are logarithmic.",
          "Each client has one connection at a time and opens the next when it has its reply. From the number of "
          "clients that keeps the CPUs busy, latency can only grow with it."),

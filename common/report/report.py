@@ -21,6 +21,7 @@ import program
 import registry
 import results
 import stats
+import style
 from plots import Plot
 from sections import SECTIONS, Section
 
@@ -378,8 +379,10 @@ def write_missing(found, damaged):
         yield "</ul></section>"
 
 
-ICON = ("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath fill='%23d55e00' "
-        "d='M2 2h4v12H2z'/%3E%3Cpath fill='%230072b2' d='M9 10h4v4H9z'/%3E%3C/svg%3E")
+# The bars of a fork and of a hand-over.
+ICON = ("data:image/svg+xml," + url(
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
+    f"<path fill='{style.INKS[0]}' d='M2 2h4v12H2z'/><path fill='{style.INKS[1]}' d='M9 10h4v4H9z'/></svg>"))
 
 
 def write_page(found, damaged):
@@ -390,7 +393,7 @@ def write_page(found, damaged):
     yield '<meta name="color-scheme" content="light dark">'
     yield "<title>What was measured: from fork to a pool of processes</title>"
     yield f'<link rel="icon" href="{ICON}">'
-    yield f"<style>\n{(paths.ROOT / 'common/report/report.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>"
+    yield f"<style>\n:root {{ --accent: {style.INKS[0]}; }}\n{(paths.ROOT / 'common/report/report.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>"
     yield from write_head(found)
     yield from write_contents(found, missing)
     yield "<main>"

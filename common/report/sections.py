@@ -84,7 +84,7 @@ SECTIONS = [
             "How many connections a second does each design take before its clients begin to queue? The rate is "
             "raised step by step, in an open loop.", "knee", [
                 Plot("knee",
-                     "For each server its median latency and, dotted, the 99th percentile, in milliseconds on a "
+                     "For each server its median latency and, thin, the 99th percentile, in milliseconds on a "
                      "logarithmic scale, against the connections that come in a second; a vertical line marks the "
                      "highest rate with which it kept up.",
                      "Left of its line a server keeps up. Right of it more comes than is served, and the queue grows "

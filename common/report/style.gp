@@ -1,6 +1,5 @@
 # What all plots share. Called with kind (svg, png, dumb), out, data and lib set.
-# The colours are those of Okabe and Ito, which colour-blind readers can tell apart; the order is
-# that of the chapters, so that a chapter has its colour in every plot. Points differ too.
+# How a server is drawn, its colour, point, dash and density, and the other colours, ink(n), come from style.py.
 
 # Letters are large enough for the last row of a room; a plot with much to say asks for smaller ones.
 if (!exists("letters")) letters = "21"
@@ -14,20 +13,15 @@ set datafile commentschars "#"
 set encoding utf8
 set border 3
 set tics nomirror out
-set key top left Left reverse samplen 2 spacing 1.1
+set key top left Left reverse samplen 2 spacing 1.1 noenhanced
+# The curves of many servers leave no room for a key among them: it stands above, and whatever else is there shrinks.
+many = exists("servers") && kind ne "dumb" ? words(servers) > 4 : 0
+if (many) { set key above samplen 3 spacing 1 }
+set pointintervalbox 0.7
 if (kind ne "dumb") {
     set grid ytics linetype 1 dashtype solid linecolor rgb "#dddddd" linewidth 1
     set lmargin 12
 }
-
-colour(server) = server eq "01" ? 0xD55E00 : \
-                 server eq "04" ? 0x0072B2 : \
-                 server eq "05" ? 0x009E73 : \
-                 server eq "accept" || server eq "reuseport" ? 0x000000 : \
-                 server eq "apache" || server eq "xinetd" || server eq "socat" ? 0x777777 : 0xCC79A7
-# Bars are lighter from one to the next, so that they differ on grey paper.
-density(i)     = i == 1 ? 0.95 : i == 2 ? 0.75 : 0.45
-point(server)  = server eq "01" ? 7 : server eq "04" ? 5 : server eq "05" ? 9 : 11
 
 # The N-th name in "first|second|third".
 name(list, n) = n == 1 ? (strstrt(list, "|") ? list[1:strstrt(list, "|") - 1] : list) \

@@ -2,18 +2,18 @@
 # Pale and low is what is under way to a process, or after its end; a line is a process that waits.
 
 panels = words(servers)
-forks(panel) = word(servers, panel) eq "01"
+forks(panel) = word(forking, panel) eq "1"
 gap = panels == 1 ? 0.9 : 1.3  # rows, above each panel, for its title
 full = panels == 1 ? 0.56 : 0.76 # height of a bar, of a row
 y(panel, row) = -(panel * (processes + 1 + gap) + row)
 
-colour_of(kind) = kind eq "accept" ? 0x56B4E9 : \
-                  kind eq "fork" ? 0xD55E00 : kind eq "fork, under way" ? 0xF0B990 : \
-                  kind eq "exit" ? 0xE69F00 : kind eq "exit, under way" ? 0xF6DCA6 : \
-                  kind eq "hand-over" ? 0x0072B2 : kind eq "hand-over, under way" ? 0x8CC0DE : \
-                  kind eq "echo" ? 0x009E73 : \
-                  kind eq "close" ? 0xCC79A7 : \
-                  kind eq "waits" ? 0xAAAAAA : 0xCCCCCC
+# A process that is forked, and a hand-over, have the colours of the first designs that do so.
+full_colour(kind) = strstrt(kind, "fork") == 1 ? ink(1) : strstrt(kind, "hand-over") == 1 ? ink(2) : kind eq "echo" ? ink(3) : \
+                    kind eq "close" ? ink(4) : strstrt(kind, "exit") == 1 ? ink(5) : kind eq "accept" ? ink(7) : \
+                    kind eq "waits" ? 0xAAAAAA : 0xCCCCCC
+# Halfway to white.
+pale(c) = 0x7F7F7F + (int(c) & 0xFEFEFE) / 2
+colour_of(kind) = kind ne "under way" && strstrt(kind, "under way") ? pale(full_colour(kind)) : full_colour(kind)
 height_of(kind) = kind eq "waits" ? 0.06 : strstrt(kind, "under way") ? 0.5 : 1
 
 set border 1
@@ -37,8 +37,8 @@ set title sprintf("%d connections, from the first accept until the last echo", c
 set xlabel "ms since the first accept" offset 0,0.5
 
 # The legend; a key of gnuplot's would be too wide, and have all samples of one height.
-kinds = (strstrt(servers, "01") ? "accept|fork|exit|" : "accept|") \
-    .(servers eq "01" ? "" : "hand-over|")."echo|close|under way|waits"
+kinds = "accept|".(strstrt(forking, "1") ? "fork|exit|" : "").(strstrt(forking, "0") ? "hand-over|" : "") \
+    ."echo|close|under way|waits"
 width(kind) = 0.05 + 0.0082 * strlen(kind)
 count = 1 + sum [i = 1:strlen(kinds)] (kinds[i:i] eq "|")
 x = 0.51 - (sum [i = 1:count] width(name(kinds, i))) / 2

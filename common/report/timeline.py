@@ -270,6 +270,7 @@ def timeline(name, names):
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
     gnuplot.draw("timeline.gp", path, paths.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
+                 forking=" ".join("0" if server.workers else "1" for server in servers),
                  titles="|".join(registry.label(server) for server in names),
                  lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                  connections=float(CONNECTIONS), processes=float(WORKERS))

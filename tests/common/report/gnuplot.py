@@ -16,6 +16,7 @@ import paths  # noqa: E402
 import program  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="gnuplot-test-"))
+shutil.copy(paths.BUILD / "servers.tsv", FOLDER)
 paths.BUILD, paths.RESULTS = FOLDER, FOLDER / "results"
 
 

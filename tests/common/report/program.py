@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
+import paths  # noqa: E402
 import program  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="program-test-"))
@@ -64,6 +65,7 @@ def stopped(what, number):
     """Runs a measurement, stops it at a moment, and looks at what it leaves: no process and no half result."""
     ctypes.CDLL(None).prctl(program.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     build = pathlib.Path(tempfile.mkdtemp(dir=FOLDER))
+    shutil.copy(paths.BUILD / "servers.tsv", build)
     script = build / "measure.py"
     script.write_text(SCRIPT.replace("WHAT", what))
     environment = os.environ | {"BUILD": str(build), "PATH": f"{folder_with_gnuplot()}:{os.environ['PATH']}"}
@@ -82,7 +84,7 @@ def stopped(what, number):
     tap.equal(errors, "\nmeasure.py: stopped\n")
     # Whoever it left alone would be our child now.
     tap.raises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
-    tap.equal(sorted(path.name for path in build.iterdir()), ["measure.py", "results"])
+    tap.equal(sorted(path.name for path in build.iterdir()), ["measure.py", "results", "servers.tsv"])
     tap.equal([path.name for path in (build / "results").iterdir()], ["result.tsv"])
     tap.equal((build / "results/result.tsv").read_text().splitlines()[-1], "1")
 
