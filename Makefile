@@ -59,7 +59,7 @@ peers: build ## compare with floors, and with Apache, xinetd and socat
 	@for peer in apache2 xinetd socat; do common/setup.sh $$peer || true; done
 	@common/report/peers.py
 
-cost: build ## count what a connection costs: context switches, page faults, system calls, memory
+cost: build ## count what a connection costs: context switches, page faults, system calls, memory (10 minutes at most)
 	@common/setup.sh python3
 	@for tool in strace apache2 xinetd socat; do common/setup.sh $$tool || true; done
 	@common/report/cost.py

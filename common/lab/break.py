@@ -10,7 +10,6 @@ import program
 
 def main():
     number, = sys.argv[1:] or sys.exit("usage: break.py NN")
-    sys.stdout.reconfigure(line_buffering=True)  # who looks on, looks on live
     chapters.said(number, "break_it", "failure to show")()
 
 

@@ -13,6 +13,7 @@ import select
 import shutil
 import socket
 import subprocess
+import time
 
 import paths
 import program
@@ -23,6 +24,9 @@ import designs
 
 CLIENTS = (1, 8)
 ROUNDS = 5
+# On a busy machine there are fewer rounds, and in the end designs are left out.
+COUNTS_END, END = 240, 480  # seconds from the beginning
+RUN = 10  # seconds at most for a run of load
 FEW, MANY = 500, 3500  # connections of the two runs whose difference is looked at
 TRACED_FEW, TRACED_MANY = 20, 520
 WORKERS = (8, 64, 512)
@@ -46,20 +50,23 @@ def used_by_children():
 
 
 def used_by_server(name, clients, connections):
-    """What a server has used from its start to its end."""
+    """What a server has used from its start to its end, and for how many connections."""
     before = used_by_children()
     with designs.running(name) as (process, port):
         before_load = used_by_children()
-        designs.load(name, process, port, "-c", clients, "-n", connections, "-d", 60)
+        row = designs.load(name, process, port, "-c", clients, "-n", connections, "-d", RUN)
         after_load = used_by_children()  # the server is not among them yet
     after = used_by_children()
-    return {key: after[key] - before[key] - (after_load[key] - before_load[key]) for key in after}
+    used = {key: after[key] - before[key] - (after_load[key] - before_load[key]) for key in after}
+    return used, row["connections"]
 
 
 def per_connection(name, clients):
     """Two runs, and their difference for each further connection: so neither start nor end counts."""
-    few, many = (used_by_server(name, clients, connections) for connections in (FEW, MANY))
-    return {key: (many[key] - few[key]) / (MANY - FEW) for key in many}
+    (few, some), (many, more) = (used_by_server(name, clients, count) for count in (FEW, MANY))
+    if more <= some:
+        raise program.Failure(f"{designs.label(name)} served {more:.0f} connections in {RUN} seconds: too few to tell")
+    return {key: (many[key] - few[key]) / (more - some) for key in many}
 
 
 def measure_counts(names):
@@ -67,7 +74,7 @@ def measure_counts(names):
         return {(name, clients): per_connection(name, clients)}
 
     return turns.in_turn(ROUNDS, [(f"{designs.label(name)}, {clients} clients", lambda n=name, c=clients: run(n, c))
-                                  for clients in CLIENTS for name in names])
+                                  for clients in CLIENTS for name in names], COUNTS_END)
 
 
 def show_counts(names, counts):
@@ -76,6 +83,7 @@ def show_counts(names, counts):
         # The difference of two runs can be a little below 0; cost.tsv has it as it is.
         return stats.spread([max(value, 0.0) for value in values], form)
 
+    rounds = len(next(iter(counts.values())))
     none = [key for key in COUNTS if all(abs(row[key]) < 0.05 for rows in counts.values() for row in rows)]
     shown = [key for key in COUNTS if key not in none]
     notes = ["Of all processes of a server, by getrusage: the difference of two runs, for each further connection.",
@@ -84,12 +92,12 @@ def show_counts(names, counts):
     for clients in CLIENTS:
         results.show_table(
             f"cost-{clients}", f"One connection of {clients} client{'s' * (clients > 1)}, 8 workers: median (range) of "
-            f"{ROUNDS} rounds", ["", *(COUNTS[key] for key in shown)],
+            f"{rounds} round{'s' * (rounds > 1)}", ["", *(COUNTS[key] for key in shown)],
             [[designs.label(name), *(text(key, [row[key] for row in counts[name, clients]]) for key in shown)] for name in names],
             notes if clients == CLIENTS[-1] else ())
     results.write_table(paths.RESULTS / "cost.tsv", ["round", "design", "clients", *COUNTS],
                         ([number + 1, name, clients, *(f"{counts[name, clients][number][key]:.4f}" for key in COUNTS)]
-                         for number in range(ROUNDS) for clients in CLIENTS for name in names))
+                         for number in range(rounds) for clients in CLIENTS for name in names))
 
 
 # ---- system calls ----
@@ -121,16 +129,23 @@ def parse_trace(lines):
 
 
 def trace(name, connections):
-    """Runs a design under strace, with one client; gives the lines that strace has written."""
+    """Runs a design under strace, with one client; gives what strace has written, and for how many connections."""
     log = results.scratch() / "strace"
     # -D: the server is the child of this program, and strace looks on from elsewhere.
     with designs.running(name, prefix=["strace", "-D", "-f", "-qq", "-s", "0", "-o", str(log)]) as (process, port):
-        designs.load(name, process, port, "-c", 1, "-n", connections, "-d", 60)
-    try:  # until strace has written all, and ended
-        while True:
-            os.waitpid(-1, 0)
+        row = designs.load(name, process, port, "-c", 1, "-n", connections, "-d", RUN)
+    program.wait_until(nobody_is_left, "the end of strace")  # it has written all then
+    return log.read_text(errors="replace").splitlines(), row["connections"]
+
+
+def nobody_is_left():
+    """Whether all children of this process have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
     except ChildProcessError:
-        return log.read_text(errors="replace").splitlines()
+        return True
+    return False
 
 
 def calls_per_connection(few, many, more):
@@ -152,15 +167,32 @@ def number_text(number):
     return f"{number:.1f}".removesuffix(".0")
 
 
-def show_calls(names):
+def one_by_one(what, names, measure, end):
+    """Measures one design after the other. Gives what came out by name; who has not begun at END is left out."""
+    found = {}
     progress = turns.Progress(len(names))
-    calls = {}
     for name in names:
-        progress.step(f"system calls: {designs.label(name)}")
-        calls[name] = calls_per_connection(trace(name, TRACED_FEW), trace(name, TRACED_MANY), TRACED_MANY - TRACED_FEW)
+        if time.monotonic() < end:
+            progress.step(f"{what}: {designs.label(name)}")
+            found[name] = measure(name)
     progress.end()
+    if len(found) < len(names):
+        late = ", ".join(designs.label(name) for name in names if name not in found)
+        print(f"\nleft out: {what} of {late}: {END // 60} minutes are over, since the machine is busy")
+    return found
+
+
+def calls_of(name):
+    (few, some), (many, more) = (trace(name, connections) for connections in (TRACED_FEW, TRACED_MANY))
+    if more <= some:
+        raise program.Failure(f"{designs.label(name)} served {more:.0f} connections under strace in {RUN} seconds")
+    return calls_per_connection(few, many, more - some)
+
+
+def show_calls(names, end):
+    calls = one_by_one("system calls", names, calls_of, end)
     table = []
-    for name in names:
+    for name in calls:
         for process in ("master", "workers"):
             mine = {call: number for (whose, call), number in calls[name].items() if whose == process and abs(number) >= 0.05}
             if mine:
@@ -173,7 +205,7 @@ def show_calls(names):
                        ["Counted by strace, in a run of its own: it slows all down, so how many events one select finds, "
                         "for example, may differ from an untraced run."])
     results.write_table(paths.RESULTS / "cost-calls.tsv", ["design", "process", "call", "per_connection"],
-                        ([name, process, call, f"{number:.3f}"] for name in names
+                        ([name, process, call, f"{number:.3f}"] for name in calls
                          for (process, call), number in calls[name].items()))
 
 
@@ -216,26 +248,20 @@ def memory_kib(name, workers):
                 client.close()
 
 
-def show_memory(names):
-    progress = turns.Progress(len(names) * len(WORKERS))
-    kib = {}
-    for workers in WORKERS:
-        for name in names:
-            progress.step(f"memory: {designs.label(name)}, {workers} workers")
-            kib[name, workers] = memory_kib(name, workers)
-    progress.end()
-    few, many = WORKERS[0], WORKERS[-1]
-    table = [[designs.label(name), *(f"{kib[name, workers] / 1024:.1f}" for workers in WORKERS),
-              f"{(kib[name, many] - kib[name, few]) / (many - few):.0f}"] for name in names]
+def show_memory(names, end):
+    measured = one_by_one("memory", names, lambda name: [memory_kib(name, workers) for workers in WORKERS], end)
+    table = [[designs.label(name), *(f"{each / 1024:.1f}" for each in kib),
+              f"{(kib[-1] - kib[0]) / (WORKERS[-1] - WORKERS[0]):.0f}"] for name, kib in measured.items()]
     results.show_table("cost-memory", "Memory of all processes of a server, MiB, while so many workers are busy",
                        ["", *(f"{workers} workers" for workers in WORKERS), "KiB for each further"], table,
                        ["PSS: what processes share is counted once. What the kernel needs for a process and its sockets is not "
                         "in it. With SO_REUSEPORT about a third of the workers gets no client, by the hash."])
     results.write_table(paths.RESULTS / "cost-memory.tsv", ["design", "workers", "pss_kib"],
-                        ([name, workers, kib[name, workers]] for workers in WORKERS for name in names))
+                        ([name, workers, each] for name, kib in measured.items() for workers, each in zip(WORKERS, kib)))
 
 
 def main():
+    end = time.monotonic() + END
     names = designs.present(designs.everything())
     counts = measure_counts(names)
     show_counts(names, counts)
@@ -243,8 +269,8 @@ def main():
     if reason:
         print(f"\nleft out: system calls: {reason}")
     else:
-        show_calls(names)
-    show_memory(names)
+        show_calls(names, end)
+    show_memory(names, end)
     print(f"\nas files:  {paths.RESULTS}/cost*.tsv")
 
 

@@ -116,6 +116,7 @@ def main(function):
     # call has returned: after a wait for a server, say. So all calls are interrupted now and then, and go on.
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+    sys.stdout.reconfigure(line_buffering=True)  # what is known is said, into a file or a pipe as well
     name = pathlib.Path(sys.argv[0]).name
     status = 1
     try:

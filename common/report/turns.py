@@ -4,40 +4,50 @@ import time
 
 import program
 
+EVERY = 30  # seconds between two lines where there is no terminal
+
 
 class Progress:
-    """A bar with the time left, on a terminal; else nothing."""
+    """How far it is: on a terminal a bar with the time left, else a line now and then."""
 
     def __init__(self, steps):
         self.steps, self.done, self.begin = steps, 0, time.monotonic()
-        self.shown = sys.stderr.isatty()
+        self.live = sys.stderr.isatty()
+        self.said = self.begin
 
     def step(self, what):
         """Says what comes next. The first call begins step 1."""
         if program.stopped:  # the exception was lost, in a destructor for example
             raise KeyboardInterrupt
-        if self.shown:
-            part = self.done / self.steps
-            passed = time.monotonic() - self.begin
-            left = f"{passed / part - passed:4.0f} s left" if self.done else ""
+        now = time.monotonic()
+        part = self.done / self.steps
+        left = f"{(now - self.begin) * (1 / part - 1):4.0f} s left" if self.done else ""
+        if self.live:
             bar = "#" * int(30 * part)
             print(f"\r\033[K[{bar:.<30}] {left}  {what}", end="", file=sys.stderr, flush=True)
+        elif now - self.said >= EVERY:
+            print(f"step {self.done + 1} of {self.steps}, about {left.strip()}: {what}", file=sys.stderr, flush=True)
+            self.said = now
         self.done += 1
 
     def end(self):
-        if self.shown:
+        if self.live:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def in_turn(rounds, runs):
+def in_turn(rounds, runs, seconds=None):
     """Does the runs in turn, for so many rounds, so that what is compared was measured side by side.
 
     A run is what it is called, and a function that gives a dictionary. Gives all values by key, as
-    lists in the order of the rounds.
+    lists in the order of the rounds. With SECONDS there are fewer rounds, but one at least, where
+    the next one would not end in this time if it takes as long as those before.
     """
     values = {}
     progress = Progress(rounds * len(runs))
+    begin = time.monotonic()
     for number in range(1, rounds + 1):
+        if seconds and number > 1 and (time.monotonic() - begin) * number > seconds * (number - 1):
+            break
         for what, function in runs:
             progress.step(f"round {number} of {rounds}: {what}")
             for key, value in function().items():

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Test of common/report/cost.py: what is counted in a trace, and that getrusage misses no process."""
+import contextlib
+import io
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
@@ -107,6 +110,19 @@ def test_a_missing_strace_is_told():
     finally:
         shutil.rmtree(os.environ["PATH"])
         os.environ["PATH"] = path
+
+
+def test_who_has_not_begun_in_time_is_left_out_and_that_is_said():
+    clock, out = [100.0], io.StringIO()
+
+    def measure(name):
+        clock[0] += 10
+        return name.upper()
+
+    with unittest.mock.patch("time.monotonic", lambda: clock[0]), contextlib.redirect_stdout(out):
+        found = cost.one_by_one("memory", ["accept", "socat", "apache", "xinetd"], measure, 120)
+    tap.equal(found, {"accept": "ACCEPT", "socat": "SOCAT"})
+    tap.equal(out.getvalue(), "\nleft out: memory of Apache prefork, xinetd: 8 minutes are over, since the machine is busy\n")
 
 
 tap.run(vars())
