@@ -38,7 +38,7 @@ def measure(name):
 
 def break_it():
     """A message is lost because a stream keeps no boundaries."""
-    subprocess.run([paths.BUILD / "common/lab/boundaries"], check=True)
+    subprocess.run([paths.built(__file__) / "boundaries"], check=True)
 
 
 def look():

@@ -26,7 +26,7 @@ def measure(name):
 
 def break_it():
     """Workers that were exec'd by a master that forgot close-on-exec."""
-    master = subprocess.Popen([paths.BUILD / "common/lab/leaky", HERE / "worker", "3"],
+    master = subprocess.Popen([HERE / "leaky", HERE / "worker", "3"],
                               stdout=subprocess.PIPE, text=True)
     workers = []
     try:
