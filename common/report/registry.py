@@ -11,18 +11,18 @@ Server = collections.namedtuple("Server", "name chapter program arguments label 
 
 @functools.cache
 def servers():
-    """All of them by name, in the order of the course."""
+    """All of them by name, in the order of the course: of a chapter first its own, that is called by the number alone."""
     path = paths.BUILD / "servers.tsv"
     try:
         header, *rows = (line.split("\t") for line in path.read_text().splitlines())
     except FileNotFoundError:
         raise program.Failure(f"{path} is not there yet; run: make build") from None
-    rows = [Server(**dict(zip(header, row))) for row in rows]
+    rows = sorted((Server(**dict(zip(header, row))) for row in rows), key=lambda row: (row.chapter, "-" in row.name))
     return {row.name: row._replace(arguments=row.arguments.split(), can=row.can.split()) for row in rows}
 
 
 def of_chapter(room):
-    """The names of the servers of the chapter in this folder."""
+    """The names of the servers of the chapter in this folder, its own first."""
     return [server.name for server in servers().values() if server.chapter == room.name]
 
 

@@ -18,8 +18,8 @@ paths.BUILD = FOLDER
 LIST = """\
 name\tchapter\tprogram\targuments\tlabel\tfamily\tcan
 07\t07-one\tchapters/07-one/server\t\t7 one\tone\trest=0
-08\t08-two\tchapters/08-two/server\t\t8 two\ttwo\trest=all hand-over
 08-odd\t08-two\tchapters/08-two/server\t-w chapters/08-two/odd.py -x\t8 odd\ttwo\trest=all
+08\t08-two\tchapters/08-two/server\t\t8 two\ttwo\trest=all hand-over
 """
 
 
@@ -28,7 +28,7 @@ def listed(text=LIST):
     registry.servers.cache_clear()
 
 
-def test_servers_keep_their_order():
+def test_servers_are_in_the_order_of_the_course_each_chapter_s_own_first():
     listed()
     tap.equal(list(registry.servers()), ["07", "08", "08-odd"])
     tap.equal(registry.of_chapter(pathlib.Path("chapters/08-two")), ["08", "08-odd"])
