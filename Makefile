@@ -72,7 +72,7 @@ timeline: build ## draw what happens to 20 connections, in fork and in prefork, 
 	@common/setup.sh gnuplot python3
 	@common/report/timeline.py
 
-timeline-%: build ## the same of one server: timeline-01, -04, -05 or -05-python
+timeline-%: build ## the same of one server: timeline-04, for example, or -05-python
 	@common/setup.sh gnuplot python3
 	@common/report/timeline.py $*
 

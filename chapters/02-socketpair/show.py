@@ -12,14 +12,16 @@ from plots import Plot
 PINGPONG = paths.built(__file__) / "pingpong"
 
 TITLE = "Socketpair"
-QUESTION = "How fast can two processes talk? A byte goes there and back, through each kind of channel."
+QUESTION = ("How fast can two processes talk? A byte goes there and back, through each kind of "
+            "channel.")
 ROLES = "parent", "child"
 PLOTS = [
     Plot("",
-         "Bars from zero, for a pipe and three kinds of socketpair: microseconds for a byte there and back, with both "
-         "processes on one CPU and on any.",
-         "Bars start at zero, thin lines are the range of the rounds. On one CPU the two take turns. On several each "
-         "must wake the other, and where they run the scheduler chooses: look at the range."),
+         "Bars from zero, for a pipe and three kinds of socketpair: microseconds for a byte there "
+         "and back, with both processes on one CPU and on any.",
+         "Bars start at zero, thin lines are the range of the rounds. On one CPU the two take "
+         "turns. On several each must wake the other, and where they run the scheduler chooses: "
+         "look at the range."),
 ]
 TRACED = [PINGPONG, "-n", "1"]
 
@@ -31,8 +33,10 @@ def measure(name):
         return {(kind, place): float(re.search(r", ([\d.]+) µs each", out)[1])}
 
     places = dict(measurement.placements())
-    values = turns.in_turn(5, [(f"{kind}, {place}", lambda k=kind, p=place: pingpong(k, p, places[p]))
-                               for kind in ("pipe", "stream", "seqpacket", "dgram") for place in places])
+    kinds = "pipe", "stream", "seqpacket", "dgram"
+    runs = [(f"{kind}, {place}", lambda k=kind, p=place: pingpong(k, p, places[p]))
+            for kind in kinds for place in places]
+    values = turns.in_turn(5, runs)
     measurement.bars(name, "A byte there and back", values, list(places))
 
 
@@ -46,7 +50,8 @@ def look():
     with tables.looked_at([PINGPONG, "-n", "100000000"]) as process:
 
         def sockets(pid):
-            return sum(number > 2 and "socket" in what for number, what in tables.descriptors(pid).items())
+            held = tables.descriptors(pid)
+            return sum("socket" in what for number, what in held.items() if number > 2)
 
         def settled():  # the first two shows have children of their own, and end soon
             child = program.children(process.pid)

@@ -13,15 +13,16 @@ from plots import Plot
 HANDOFF = paths.built(__file__) / "handoff"
 
 TITLE = "Descriptor passing"
-QUESTION = ("What does it cost to give an open descriptor to another process? It is shown next to a byte alone, which "
-            "is the least that a message can cost, and to a new process, which is what the passing saves.")
+QUESTION = ("What does it cost to give an open descriptor to another process? It is shown next to "
+            "a byte alone, which is the least that a message can cost, and to a new process, which "
+            "is what the passing saves.")
 ROLES = "giver", "taker"
 PLOTS = [
     Plot("",
-         "Bars from zero: microseconds for one byte there and back, for a descriptor passed, and for fork, exit and "
-         "wait, with both processes on one CPU and on any.",
-         "The first two bars differ by the descriptor in the message. The third is a process with next to no memory: "
-         "the cheapest there is."),
+         "Bars from zero: microseconds for one byte there and back, for a descriptor passed, and "
+         "for fork, exit and wait, with both processes on one CPU and on any.",
+         "The first two bars differ by the descriptor in the message. The third is a process with "
+         "next to no memory: the cheapest there is."),
 ]
 TRACED = [HANDOFF]
 
@@ -64,6 +65,7 @@ def look():
                 program.wait_until(lambda: settled(1), "the hand-over")
                 tables.show(both, "after: the taker has it, too")
             finally:
-                giver.kill()  # and with it the taker, before the file ends: neither has a word to say about that
+                # And with it the taker, before the file ends: neither has a word to say then.
+                giver.kill()
                 giver.wait()
                 os.close(writer)

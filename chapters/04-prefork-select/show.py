@@ -37,7 +37,8 @@ def break_it():
                 return "has no echo after half a second"
 
         def waiting():
-            queue = subprocess.run(["ss", "-ltnH", f"sport = :{port}"], stdout=subprocess.PIPE, text=True, check=True)
+            command = ["ss", "-ltnH", f"sport = :{port}"]
+            queue = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             return queue.stdout.split()[1]
 
         def held():

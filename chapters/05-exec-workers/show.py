@@ -1,4 +1,4 @@
-"""What chapter 5 shows: workers that are programs of their own, and what these inherit from a careless master."""
+"""What chapter 5 shows: workers of other programs, and what a careless master leaves to them."""
 import os
 import signal
 import subprocess
@@ -13,8 +13,8 @@ from comparison import compare
 HERE = paths.built(__file__)
 
 TITLE = "Exec workers"
-QUESTION = ("Does a worker that is a program of its own cost more than a copy of the master? And what if it is written "
-            "in Python?")
+QUESTION = ("Does a worker that is a program of its own cost more than a copy of the master? And "
+            "what if it is written in Python?")
 COMPARED = True
 PLOTS = plots.latency("cpu")
 
@@ -32,16 +32,19 @@ def break_it():
     try:
         port = master.stdout.readline().strip()
         workers = program.children(master.pid)
-        tables.show({"master": master.pid} | {f"worker {i}": pid for i, pid in enumerate(workers, 1)},
+        names = {f"worker {i}": pid for i, pid in enumerate(workers, 1)}
+        tables.show({"master": master.pid} | names,
                     "a master that forgets close-on-exec, and 3 workers of another program:")
         print("the master is killed with SIGKILL")
         master.kill()
         master.wait()
         time.sleep(0.5)  # more than enough for an end-of-file to arrive
         alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
-        print(f"  half a second later {len(alive)} of 3 workers live: no channel sees end-of-file, since its other end"
-              " is open\n  in the workers that were born later, and in the worker itself")
-        second = subprocess.run([HERE / "server", "-p", port], stderr=subprocess.PIPE, text=True, check=False)
+        print(f"  half a second later {len(alive)} of 3 workers live: "
+              "no channel sees end-of-file, since its other end is open\n"
+              "  in the workers that were born later, and in the worker itself")
+        second = subprocess.run([HERE / "server", "-p", port],
+                                stderr=subprocess.PIPE, text=True, check=False)
         print(f"  a new server on the same port: {second.stderr.strip()}")
     finally:
         master.kill()

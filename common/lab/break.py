@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""break.py NN: provokes the failure that chapter NN speaks of, shows it, and cleans up: break_it in its show.py."""
+"""break.py NN: provokes the failure that chapter NN speaks of, shows it, and cleans up.
+
+What is provoked, and how, stands in the chapter's show.py: break_it.
+"""
 import pathlib
 import sys
 

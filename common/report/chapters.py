@@ -1,16 +1,18 @@
 """The chapters' rooms, and what each says of itself.
 
-In chapters/NN-name/show.py stands what this chapter shows. All that is missing there the chapter does not have:
+In chapters/NN-name/show.py stands what this chapter shows. What is missing there the chapter does
+not have:
 
     TITLE, QUESTION  head its section on the page of results
-    PLOTS            the plots in that section, as plots.Plot, by how their names go on behind "chapter-NN-";
+    PLOTS            the plots in it, as plots.Plot, by how their names go on behind "chapter-NN-";
                      the first one is the timing.svg of the chapter
-    measure(name)    its measurement, make time-NN: what it writes is called NAME, which is "chapter-NN", or
-                     begins with that and a hyphen
+    measure(name)    its measurement, make time-NN: what it writes is called NAME, which is
+                     "chapter-NN", or begins with that and a hyphen
     break_it()       its failure, make break-NN
-    ROLES            who is who in traces and tables of descriptors, by default ("master", "worker {}")
-    COMPARED         True: its first server stands beside those of the other chapters, in make compare, peers,
-                     cost, growth and knee
+    ROLES            who is who in traces and tables of descriptors: a name for the first process,
+                     and one for the others; by default "master" and "worker {}"
+    COMPARED         True: its own server stands beside those of the other chapters, in make
+                     compare, peers, cost, growth and knee
 
 and of a chapter without a server:
 
@@ -46,7 +48,8 @@ def show(number):
     """The module that is the chapter's show.py."""
     path = room(number) / "show.py"
     if not path.exists():
-        raise program.Failure(f"chapter {number} shows nothing: it has no {path.relative_to(paths.ROOT)}")
+        where = path.relative_to(paths.ROOT)
+        raise program.Failure(f"chapter {number} shows nothing: it has no {where}")
     for folder in ("common/report", "common/lab"):
         if str(paths.ROOT / folder) not in sys.path:
             sys.path.append(str(paths.ROOT / folder))

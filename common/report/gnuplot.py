@@ -14,7 +14,9 @@ def gnuplot_value(value):
 
 
 def draw(script, data, picture, terminal=True, **settings):
-    """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has one, as text."""
+    """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has
+    one, as text.
+    """
     folder = paths.ROOT / "common/report"
     styles = results.scratch() / "styles.gp"
     styles.write_text("\n".join(style.gnuplot()) + "\n")
@@ -22,8 +24,8 @@ def draw(script, data, picture, terminal=True, **settings):
     def gnuplot(kind, out):
         values = settings | {"data": data, "lib": folder, "kind": kind, "out": out}
         assign = "; ".join(f"{name}={gnuplot_value(value)}" for name, value in values.items())
-        result = subprocess.run(["gnuplot", "-e", assign, styles, folder / "style.gp", folder / script],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        command = ["gnuplot", "-e", assign, styles, folder / "style.gp", folder / script]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise program.Failure(f"gnuplot {script}: {result.stderr.strip()}")
         return result.stdout
@@ -31,4 +33,5 @@ def draw(script, data, picture, terminal=True, **settings):
     for kind in ("svg", "png"):
         with results.written(pathlib.Path(f"{picture}.{kind}")) as part:
             gnuplot(kind, part)
-    return "\n".join(line.rstrip() for line in gnuplot("dumb", "").splitlines()).strip("\n") if terminal else ""
+    text = gnuplot("dumb", "") if terminal else ""
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")

@@ -1,4 +1,6 @@
-"""What the measurements of single chapters share: programs that print what something took, and bars."""
+"""What the measurements of single chapters share: programs that print what something took, and
+bars.
+"""
 import os
 import subprocess
 
@@ -12,7 +14,8 @@ import stats
 def output(path, *arguments, cpus=None):
     """Runs a program, on these CPUs only, and gives what it prints."""
     pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
-    result = subprocess.run([path, *arguments], stdout=subprocess.PIPE, text=True, check=False, preexec_fn=pin)
+    result = subprocess.run([path, *arguments], preexec_fn=pin,
+                            stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         raise program.Failure(f"{path.name} ended with status {result.returncode}")
     return result.stdout
@@ -37,8 +40,11 @@ def bars(name, title, values, places):
     """Bars for each thing that was measured, at each place; and a table of median and range."""
     things = list(dict.fromkeys(thing for thing, _ in values))
     parts = (("median", stats.median), ("low", min), ("high", max))
-    show(name, "bars.gp", title, ["what", *(f"{place} {part}" for place in places for part, _ in parts)],
+    show(name, "bars.gp", title,
+         ["what", *(f"{place} {part}" for place in places for part, _ in parts)],
          ([f'"{thing}"', *(f"{of(values[thing, place]):.2f}" for place in places for _, of in parts)]
           for thing in things), places="|".join(places))
-    results.show_table(name, f"{title}: µs, median (range)", ["", *places],
-                       ([thing, *(stats.spread(values[thing, place], "{:.1f}") for place in places)] for thing in things))
+    results.show_table(
+        name, f"{title}: µs, median (range)", ["", *places],
+        ([thing, *(stats.spread(values[thing, place], "{:.1f}") for place in places)]
+         for thing in things))

@@ -1,24 +1,30 @@
-"""The chapters' servers: build/servers.tsv, which make writes from what each chapter declares in its programs.mk."""
+"""The chapters' servers: build/servers.tsv, which make writes from the chapters' programs.mk."""
 import collections
 import functools
 
 import paths
 import program
 
-# A row. chapter is the name of its folder; what it can are words that tests/servers/subject.h explains.
+# A row. chapter is the name of its folder; what it can are words that tests/servers/subject.h
+# explains.
 Server = collections.namedtuple("Server", "name chapter program arguments label family can")
 
 
 @functools.cache
 def servers():
-    """All of them by name, in the order of the course: of a chapter first its own, that is called by the number alone."""
+    """All of them by name, in the order of the course.
+
+    Of a chapter its own comes first, which is called by the number alone.
+    """
     path = paths.BUILD / "servers.tsv"
     try:
         header, *rows = (line.split("\t") for line in path.read_text().splitlines())
     except FileNotFoundError:
         raise program.Failure(f"{path} is not there yet; run: make build") from None
-    rows = sorted((Server(**dict(zip(header, row))) for row in rows), key=lambda row: (row.chapter, "-" in row.name))
-    return {row.name: row._replace(arguments=row.arguments.split(), can=row.can.split()) for row in rows}
+    found = [Server(**dict(zip(header, row))) for row in rows]
+    found.sort(key=lambda server: (server.chapter, "-" in server.name))
+    return {server.name: server._replace(arguments=server.arguments.split(), can=server.can.split())
+            for server in found}
 
 
 def of_chapter(room):
@@ -42,4 +48,5 @@ def label(name):
 def command(name):
     """What starts it."""
     server = servers()[name]
-    return [str(paths.BUILD / server.program), *(str(paths.ROOT / word) if "/" in word else word for word in server.arguments)]
+    return [str(paths.BUILD / server.program),
+            *(str(paths.ROOT / word) if "/" in word else word for word in server.arguments)]

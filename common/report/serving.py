@@ -13,7 +13,8 @@ import program
 def running(command, workers=8, **options):
     """Runs a server on a free port; gives its process and port; ends it and looks how it ended."""
     command = [*command, "-p", "0", str(workers)]
-    with program.started(command, stdout=subprocess.PIPE, text=True, **options) as process, process.stdout:
+    options = {"stdout": subprocess.PIPE, "text": True} | options
+    with program.started(command, **options) as process, process.stdout:
         ready = re.match(r"listening on .*:(\d+),", process.stdout.readline())
         if not ready:
             raise program.Failure(f"{shlex.join(command)} did not start")

@@ -1,7 +1,8 @@
-"""How a server is drawn: its family has a colour and a shape of points, its place within the family a dash and a fill.
+"""How a server is drawn: its family has a colour and a shape of points, its place within the family
+a dash and a fill.
 
-So are told apart as many servers as there may be, and on grey paper, too: the colours differ in lightness (beside
-each, L* of CIE 1976, from black at 0 to white at 100), the shapes differ anyway.
+So are told apart as many servers as there may be, and on grey paper, too: the colours differ in
+lightness (beside each, L* of CIE 1976, from black at 0 to white at 100), the shapes differ anyway.
 """
 import collections
 
@@ -17,7 +18,8 @@ INKS = ("#d55e00",  # 54, vermilion
         "#7fc8f0")  # 77, sky
 BLACK, GREY = "#000000", "#777777"  # the floors, and the servers of others
 
-# Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle downwards, pentagon.
+# Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle
+# downwards, pentagon.
 SHAPES = ((7, 6), (5, 4), (9, 8), (13, 12), (11, 10), (15, 14))
 DASHES = ("(1,0)", "(14,5)", "(3,4)", "(14,4,3,4)")
 FILLS = (0.95, 0.5, 0.75, 0.25)  # how dense a bar is
@@ -37,12 +39,15 @@ def styles():
                                 place % len(DASHES), FILLS[place % len(FILLS)])
     for names, colour in ((designs.FLOORS, BLACK), (designs.PEERS, GREY)):
         for place, name in enumerate(names):
-            found[name] = Style(colour, SHAPES[place][place % 2], place % len(DASHES), FILLS[place % len(FILLS)])
+            found[name] = Style(colour, SHAPES[place][place % 2],
+                                place % len(DASHES), FILLS[place % len(FILLS)])
     return found
 
 
 def gnuplot():
-    """The same for style.gp: functions of a server's name; and ink(n), the colours for what is no server."""
+    """The same for style.gp: functions of a server's name; and ink(n), the colours for what is no
+    server.
+    """
     def choice(head, pairs, otherwise):
         return f"{head} = " + "".join(f"{test} ? {value} : " for test, value in pairs) + otherwise
 
@@ -50,12 +55,13 @@ def gnuplot():
         return "0x" + colour.removeprefix("#")
 
     known = styles()
-    yield choice("ink(n)", ((f"n == {n}", number(colour)) for n, colour in enumerate(INKS, 1)), "0x000000")
+    inks = ((f"n == {n}", number(colour)) for n, colour in enumerate(INKS, 1))
+    yield choice("ink(n)", inks, "0x000000")
     for n, dash in enumerate(DASHES):
         yield f"set dashtype {n + 1} " + ("solid" if n == 0 else dash)
     for name, of, otherwise in (("colour", lambda style: number(style.colour), "0x000000"),
                                 ("point", lambda style: style.point, "7"),
                                 ("dash", lambda style: style.dash + 1, "1"),
                                 ("density", lambda style: style.fill, "0.95")):
-        yield choice(f"{name}(server)", ((f'server eq "{server}"', of(style)) for server, style in known.items()),
-                     otherwise)
+        pairs = ((f'server eq "{server}"', of(style)) for server, style in known.items())
+        yield choice(f"{name}(server)", pairs, otherwise)

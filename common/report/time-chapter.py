@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""time-chapter.py NN: the measurement that belongs to chapter NN, and its plot: measure in its show.py."""
+"""time-chapter.py NN: the measurement that belongs to chapter NN, and its plot.
+
+What is measured, and how, stands in the chapter's show.py: measure.
+"""
 import sys
 
 import chapters

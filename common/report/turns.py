@@ -26,7 +26,8 @@ class Progress:
             bar = "#" * int(30 * part)
             print(f"\r\033[K[{bar:.<30}] {left}  {what}", end="", file=sys.stderr, flush=True)
         elif now - self.said >= EVERY:
-            print(f"step {self.done + 1} of {self.steps}, about {left.strip()}: {what}", file=sys.stderr, flush=True)
+            print(f"step {self.done + 1} of {self.steps}, about {left.strip()}: {what}",
+                  file=sys.stderr, flush=True)
             self.said = now
         self.done += 1
 
@@ -36,7 +37,8 @@ class Progress:
 
 
 def in_turn(rounds, runs, seconds=None):
-    """Does the runs in turn, for so many rounds, so that what is compared was measured side by side.
+    """Does the runs in turn, for so many rounds, so that what is compared was measured side by
+    side.
 
     A run is what it is called, and a function that gives a dictionary. Gives all values by key, as
     lists in the order of the rounds. With SECONDS there are fewer rounds, but one at least, where
