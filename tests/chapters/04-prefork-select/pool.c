@@ -519,14 +519,17 @@ static void a_connection_that_cannot_be_handed_over_yet_is_kept(void **state)
     }
 }
 
-/* Two in ten seconds are one series, whatever fails; what comes later is a new one. */
-static void shortages_in_a_row_are_said_once(void **state)
+/* In a moment in which several things run short, each of them is said, once. */
+static void each_kind_of_shortage_is_said_once(void **state)
 {
     (void)state;
-    accept_fault = (struct fault){1, 2, EMFILE, 0};
-    sendmsg_fault = (struct fault){1, 2, ENOBUFS, 0};
+    accept_fault = (struct fault){1, 3, EMFILE, 0};
+    sendmsg_fault = (struct fault){1, 3, ENOBUFS, 0};
     expect_served(work, 6);
-    expect_line("cannot accept: Too many open files; clients wait");
+    assert_string_equal(
+        said_so_far(),
+        "pool: cannot accept: Too many open files; clients wait\n"
+        "pool: cannot hand a connection over: No buffer space available; clients wait\n");
 }
 
 static void skip_a_minute(void)
@@ -1596,7 +1599,7 @@ int main(void)
         TEST(a_client_that_went_before_accept_is_no_error),
         TEST(accept_is_tried_again_after_a_moment_when_it_fails),
         TEST(a_connection_that_cannot_be_handed_over_yet_is_kept),
-        TEST(shortages_in_a_row_are_said_once),
+        TEST(each_kind_of_shortage_is_said_once),
         TEST(a_shortage_after_a_quiet_time_is_said_again),
         TEST(a_connection_for_a_worker_that_has_just_died_goes_to_the_next),
         TEST(a_connection_waits_when_every_worker_has_just_died),
