@@ -7,13 +7,14 @@ set -eu
 cd "$(dirname "$0")/.."
 
 build=$(mkdir -p "${BUILD:-build}" && cd "${BUILD:-build}" && pwd)
-suites="tests/common/load tests/common/peers/floors
+suites="tests/common/load/load tests/common/peers/floor
     tests/chapters/01-fork-per-connection/forkcost tests/chapters/02-socketpair/pingpong
     tests/chapters/03-descriptor-passing/handoff tests/chapters/03-descriptor-passing/passcost
     tests/chapters/05-exec-workers/worker"
-for server in chapters/*/server.c; do
-    number=$(expr "$server" : 'chapters/\([0-9]*\)')
-    suites="$suites tests/servers/contract-$number"
+make -s -j2 BUILD="$build" build >/dev/null
+names=$(awk -F '\t' 'NR > 1 && $4 == "" { print $1 }' "$build/servers.tsv")
+for server in $names; do
+    suites="$suites tests/servers/contract-$server"
 done
 suites=$(for suite in $suites; do echo "$build/$suite"; done)
 export CMOCKA_MESSAGE_OUTPUT=TAP
