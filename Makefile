@@ -21,10 +21,11 @@ check_tools := c++ cmocka prove python3 gnuplot clang clang-format clang-tidy cp
 
 tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
-# Tests start Python some thousand times. The system's starts in a tenth of the time that the python3
-# of a version manager takes, which is a script.
-test check check-exercises mutants soak: export PATH := /usr/bin:$(PATH)
-test-%: export PATH := /usr/bin:$(PATH)
+# Tests start Python some thousand times, and a worker of chapter 5 is in Python. The system's starts in a
+# tenth of the time that the python3 of a version manager takes, which is a script.
+test check check-exercises mutants soak compare peers cost growth knee omission timeline pictures valgrind \
+    coverage: export PATH := /usr/bin:$(PATH)
+test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
