@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """build.py MARP OUT [--pdf]: makes each deck of this folder OUT/NAME.html, and with --pdf OUT/NAME.pdf.
 
-A deck becomes one file that can be copied anywhere: pictures are put into it. The comments that say
-where code comes from are taken out first, since Marp shows comments as speaker notes.
+A deck becomes one file that can be copied anywhere: fonts and pictures are put into it. The comments that
+say where code comes from are taken out first, since Marp shows comments as speaker notes.
 """
 import base64
 import os
@@ -13,19 +13,25 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "common/report"))
+import fonts  # noqa: E402  which is there
+
 PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)\s]+\.(svg|png))(\))")
 TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
-def prepared(deck, pictures):
-    """The text of a deck with whole paths for its pictures, which it notes in `pictures`."""
+def prepared(deck, folder, pictures):
+    """The text of a deck with whole paths for its pictures, which it copies, and notes in `pictures`."""
 
     def picture(found):
         path = (deck.parent / found[2]).resolve()
         if not path.is_file():
             sys.exit(f"slides: {deck.name}: there is no picture {found[2]}")
-        pictures[str(path)] = f"data:{TYPES[found[3]]};base64,{base64.b64encode(path.read_bytes()).decode()}"
-        return found[1] + str(path) + found[4]
+        data = fonts.picture(path.read_text()).encode() if found[3] == "svg" else path.read_bytes()
+        copy = folder / path.relative_to(HERE.parent).as_posix().replace("/", "-")
+        copy.write_bytes(data)
+        pictures[str(copy)] = f"data:{TYPES[found[3]]};base64,{base64.b64encode(data).decode()}"
+        return found[1] + str(copy) + found[4]
 
     return PICTURE.sub(picture, re.sub(r"^<!-- (excerpt|sketch) .*?-->\n", "", deck.read_text(), flags=re.M))
 
@@ -38,10 +44,14 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     decks = sorted(deck for deck in HERE.glob("[0-9]*.md"))
     pictures = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
         for deck in decks:
-            (pathlib.Path(folder) / deck.name).write_text(prepared(deck, pictures))
-        command = [marp, "--theme", HERE / "theme.css", "--html", "-I", folder, "-o", out]
+            (folder / deck.name).write_text(prepared(deck, folder, pictures))
+        theme = (HERE / "theme.css").read_text()
+        theme += fonts.faces(theme + "".join(deck.read_text() for deck in decks))
+        (folder / "theme.css").write_text(theme)
+        command = [marp, "--theme", folder / "theme.css", "--html", "-I", folder, "-o", out]
         if pdf:
             command += ["--pdf", "--pdf-notes", "--allow-local-files"]
         # Chromium as root runs only without its sandbox; what it is shown is ours.

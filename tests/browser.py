@@ -227,6 +227,26 @@ class Page:
         data = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, preferCSSPageSize=True)["data"]
         pathlib.Path(path).write_bytes(base64.b64decode(data))
 
+    def foreign_fonts(self, selector="*"):
+        """What of these elements is shown in a font that did not come with the page, a line each."""
+        # The first font of an element makes its lines as high as they are, even where nothing is written in it.
+        found = self.evaluate(f"""(ours => [...document.querySelectorAll({json.dumps(selector)})].filter(
+            e => e instanceof HTMLElement && document.body.contains(e) && e.checkVisibility()).map(
+            e => [e.localName, getComputedStyle(e).fontFamily.split(",")[0].replaceAll('"', "")]).filter(
+            ([, first]) => !ours.has(first)).map(([name, first]) => `the first font of <${{name}}> is ${{first}}`))(
+            new Set([...document.fonts].map(face => face.family.replaceAll('"', ""))))""")
+        for domain in ("DOM", "CSS"):
+            self.call(f"{domain}.enable")
+        root = self.call("DOM.getDocument", depth=0)["root"]["nodeId"]
+        for node in self.call("DOM.querySelectorAll", nodeId=root, selector=selector)["nodeIds"]:
+            for font in self.call("CSS.getPlatformFontsForNode", nodeId=node)["fonts"]:
+                if not font["isCustomFont"]:
+                    element = self.call("DOM.resolveNode", nodeId=node)["object"]["objectId"]
+                    text = self.call("Runtime.callFunctionOn", objectId=element, returnByValue=True,
+                                     functionDeclaration="function() { return this.textContent.trim() }")["result"]["value"]
+                    found.append(f"{font['familyName']} of this machine shows {font['glyphCount']:.0f} characters of: {text[:60]}")
+        return found
+
     def faults(self):
         """What is wrong, a line each: errors on the console, requests that fail or go elsewhere, pictures that do
         not show or have no text, what sticks out of the window or is cut, text of a contrast below 4.5 to 1,

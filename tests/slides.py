@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Opens every deck in headless Chromium: no slide overflows, no picture is missing, nothing is said on the console.
+"""Opens every deck in headless Chromium: no slide overflows, no picture is missing, nothing is said on the console,
+and all is shown in the fonts that the deck has in it, so that it is so on every machine.
 
 slides.py FOLDER: where `make slides` has put the decks. Prints TAP.
 """
@@ -17,7 +18,7 @@ FAULTS = """
     const say = what => faults.push(`"${(slide.querySelector('h1, h2') || {}).textContent}": ${what}`);
     const frame = slide.getBoundingClientRect(), scale = frame.width / 1280, style = getComputedStyle(slide);
     const right = frame.right - parseFloat(style.paddingRight) * scale + 1;
-    const bottom = frame.bottom - 54 * scale;  // where the footer stands, and a little room for other fonts
+    const bottom = frame.bottom - 54 * scale;  // where the footer stands
     for (const element of slide.querySelectorAll(':scope > :not(footer):not(header)')) {
         const box = element.getBoundingClientRect(), wider = element.scrollWidth - element.clientWidth;
         if (box.bottom > bottom) say(`<${element.localName}> reaches ${Math.round((box.bottom - bottom) / scale)} px too far down`);
@@ -32,20 +33,28 @@ FAULTS = """
 })()
 """
 COUNT = "document.querySelectorAll('section').length"
+# A browser loads a font when a slide needs it, and lays the slide out again: what is measured here must not be in between.
+LOADED = "Promise.all([...document.fonts].map(face => face.load())).then(() => 0)"
+PICTURES = "[...new Set([...document.images].map(e => e.src))].filter(e => e.startsWith('data:image/svg+xml'))"
+SHOWN = ".bespoke-marp-active section, .bespoke-marp-active section *"
 NOTES = "document.querySelectorAll('.bespoke-marp-note').length"
 
 
 def faults_of(opened, url):
     with opened.open(url, width=1280, height=720) as page:
         count, notes = page.evaluate(COUNT), page.evaluate(NOTES)
+        page.evaluate(LOADED)
         found = []
         for number in range(1, count + 1):
             page.evaluate(f"new Promise(done => {{ location.hash = '#{number}'; requestAnimationFrame(() => requestAnimationFrame(done)); }})")
-            found += json.loads(page.evaluate(FAULTS))
+            found += json.loads(page.evaluate(FAULTS)) + page.foreign_fonts(SHOWN)
         if not 15 <= count <= 25:
             found.append(f"it has {count} slides; a deck has 15 to 25")
         if notes < count:
             found.append(f"{count - notes} of {count} slides have no speaker notes")
+        for picture in page.evaluate(PICTURES):  # each is a document with fonts of its own
+            with opened.open(picture) as alone:
+                found += alone.foreign_fonts()
         found += [f"on the console: {event}" for name, event in opened.events(page.session)
                   if name == "Runtime.exceptionThrown"
                   or (name == "Log.entryAdded" and event["entry"]["level"] == "error"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes one page of all results there are: build/report/index.html, with its plots and data beside it.
 
-The folder needs nothing else: no script, no font, no server. It can be opened from the disk or copied onto a
-web server as it is.
+The folder needs nothing else: no script, no server, and the fonts are in it where `make slides` has had them
+brought. It can be opened from the disk or copied onto a web server as it is.
 """
 import collections
 import contextlib
@@ -16,6 +16,7 @@ import sys
 import urllib.parse
 import xml.etree.ElementTree
 
+import fonts
 import paths
 import program
 import registry
@@ -387,13 +388,19 @@ ICON = ("data:image/svg+xml," + url(
 
 def write_page(found, damaged):
     missing = list(write_missing(found, damaged))
-    now = datetime.datetime.now().astimezone()
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="color-scheme" content="light dark">'
     yield "<title>What was measured: from fork to a pool of processes</title>"
     yield f'<link rel="icon" href="{ICON}">'
-    yield f"<style>\n:root {{ --accent: {style.INKS[0]}; }}\n{(paths.ROOT / 'common/report/report.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>"
+    css = (paths.ROOT / "common/report/report.css").read_text(encoding="utf-8")
+    yield f"<style>\n:root {{ --accent: {style.INKS[0]}; }}\n{css}"
+    body = "\n".join(write_body(found, missing))
+    yield f"{fonts.faces(body)}</style>\n</head>\n<body>\n{body}\n</body>\n</html>"
+
+
+def write_body(found, missing):
+    now = datetime.datetime.now().astimezone()
     yield from write_head(found)
     yield from write_contents(found, missing)
     yield "<main>"
@@ -406,7 +413,6 @@ def write_page(found, damaged):
     yield from missing
     yield "</main>"
     yield f"<footer><p>Made by <code>make report</code>, {period([now])}.</p></footer>"
-    yield "</body>\n</html>"
 
 
 def main():
@@ -422,7 +428,7 @@ def main():
         (part / sub).mkdir(parents=True)
     for one in found:
         for _, path, _ in one.plots:
-            shutil.copyfile(path, part / "plots" / path.name)
+            (part / "plots" / path.name).write_text(fonts.picture(path.read_text(encoding="utf-8")), encoding="utf-8")
         for _, path, _ in one.data + one.tables:
             shutil.copyfile(path, part / "data" / path.name)
     (part / "index.html").write_text("\n".join(write_page(found, damaged)) + "\n", encoding="utf-8")

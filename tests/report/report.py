@@ -25,6 +25,7 @@ import gnuplot  # noqa: E402  after BUILD, which it reads
 import paths  # noqa: E402  after BUILD, which it reads
 import results  # noqa: E402  after BUILD, which it reads
 import browser as chromium  # noqa: E402
+import fonts  # noqa: E402
 import tap  # noqa: E402
 from sections import SECTIONS  # noqa: E402
 from tap import equal  # noqa: E402
@@ -32,6 +33,7 @@ from tap import equal  # noqa: E402
 shutil.copy(BUILD / "servers.tsv", WORK)
 REPORT = ROOT / "common/report/report.py"
 SHOTS = BUILD / "check"
+FONTS = BUILD / "slides/node_modules/@fontsource"  # which `make slides` has npm bring
 WINDOWS = [(width, dark) for width in (400, 1600) for dark in (False, True)]
 LONG = "a_name_of_a_server_that_is_longer_than_any_telephone_is_wide_and_has_no_place_to_break_" * 2
 HOSTILE = '<b>bold</b> &amp; "quoted" <script>alert(1)</script>'
@@ -253,6 +255,32 @@ def test_plots_have_texts():
     equal(set(words), {HOSTILE.replace("&amp;", "and"), "clients", "µs", "first", "second"})
 
 
+def test_fonts_come_with_the_page():
+    make_results()
+    text, _ = make_page()
+    equal(set(re.findall(r"url\((data:[^;]*|[^)]*)", text)), {"data:font/woff2"})
+    with pages.open() as page:
+        equal(page.foreign_fonts("body, body *"), [])
+        pictures = page.evaluate("[...document.images].map(e => e.src)")
+    for picture in pictures:
+        with pages.browser.open(picture) as page:
+            equal(page.foreign_fonts(), [])
+
+
+def test_page_is_good_without_them():
+    """Where npm has brought none: the system's are taken, and no more is said of it."""
+    make_results()
+    fonts.FOLDER.unlink()
+    try:
+        text, said = make_page()
+        assert "@font-face" not in text and len(said.splitlines()) == 2, said
+        with pages.open() as page:
+            equal(page.faults(), [])
+            assert page.foreign_fonts("body, body *"), "no font of this machine shows"
+    finally:
+        fonts.FOLDER.symlink_to(FONTS)
+
+
 def test_texts_are_shown_as_they_are():
     make_results()
     make_page()
@@ -443,6 +471,8 @@ def read(path):
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Bail out! terminated"))
     try:
+        fonts.FOLDER.parent.mkdir(parents=True)
+        fonts.FOLDER.symlink_to(FONTS)
         with chromium.serve(WORK) as url, chromium.Browser() as browser:
             pages = Pages(browser, url)
             tap.run(vars())
