@@ -1,56 +1,106 @@
 #!/bin/sh
-# check.sh: every check there is, a line of result for each, and a summary. What a check printed is
-# in build/check/NAME.log; what repeats only that check is said when it fails.
+# check.sh [ROW ...]: every check there is, or those that are named; a line of result for each as it
+# ends, with its time and the processor time in it, and a summary. What a check printed is in
+# build/check/NAME.log; what repeats only that check is said when it fails.
 #
-# SOAK is the number of connections for each pool (50000), FUZZ the seconds of fuzzing (60).
+# All is built and tested first. Of the rest there is one row more at work than the machine has
+# processors, since some of them mostly wait; JOBS=1 runs one after the other.
+#
+# SOAK is the number of connections for each pool (50000), FUZZ the seconds of fuzzing (60). TESTED
+# is a file with what `make test` has printed for this very build: then it is not run again.
 set -u
 cd "$(dirname "$0")/.." || exit
 
 build=${BUILD:-build}
 logs=$build/check
-mkdir -p "$logs"
-passed=0 failed=0 began=$(date +%s)
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
+if [ -n "${TESTED-}" ]; then
+    test="cat '$TESTED' && tail -n 1 '$TESTED' | grep -qx 'Result: PASS' && echo 'by make test, before this: Result: PASS'"
+else
+    test='make test'
+fi
 
-# check NAME COMMAND: runs it and says how it went.
-check() {
-    start=$(date +%s)
-    if sh -c "$2" >"$logs/$1.log" 2>&1 </dev/null; then
-        result=ok
-        passed=$((passed + 1))
-    else
-        result=FAILED
-        failed=$((failed + 1))
-    fi
-    printf '%-8s%-16s%5d s   %s\n' "$result" "$1" $(($(date +%s) - start)) \
-        "$(grep -v '^$' "$logs/$1.log" | tail -n 1 | cut -c1-100)"
-    if [ $result = FAILED ]; then
-        grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$logs/$1.log" |
-            head -n 20 | sed 's/^/        /'
-        echo "        all of it: $logs/$1.log"
-        echo "        again:     $2"
-    fi
+# Rows: a name, and its command. Those of the first list run one after the other.
+first="
+build           make -j2 build tests slides
+test            $test
+"
+# The longest first, so that no processor is idle at the end. Slides are looked at in a copy: the
+# commands of the texts, make slides among them, run at the same time.
+rest="
+texts           MAKE_TEST=$logs/test.log tests/texts/check.sh
+exercises       make check-exercises
+mutants         make mutants
+valgrind        make valgrind
+sanitize-gcc    make -j2 build tests test CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize'
+sanitize-clang  make -j2 build tests test CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize'
+lint            make lint
+portable        make portable
+coverage        make coverage
+model           make model
+fuzz            make fuzz FUZZ=${FUZZ:-60}
+report          tests/report/report.py
+slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $logs/decks && tests/slides.py $logs/decks
+soak            make soak SOAK=${SOAK:-50000}
+"
+
+names() { # ROWS: their names, with a blank behind each
+    echo "$1" | awk 'NF { printf "%s ", $1 }'
 }
 
-check lint 'make lint'
-check test 'make -j2 build tests CPPFLAGS=-Werror && make test'
-check sanitize-gcc "make -j2 build tests test CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize'"
-check sanitize-clang "make -j2 build tests test CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize'"
-check portable 'make portable'
-check exercises 'make -j2 build && make check-exercises'
-check valgrind 'make valgrind'
-check coverage 'make coverage'
-check model 'make model'
-check report 'tests/report/report.py'
-check slides "make slides && python3 tests/slides.py $build/slides"
-# After slides: the commands of the texts, make slides among them, run where there is no network.
-check texts 'make -j2 build && tests/texts/check.sh'
-check fuzz "make fuzz FUZZ=${FUZZ:-60}"
-check mutants 'make mutants'
-check soak "make soak SOAK=${SOAK:-50000}"
+# Runs a row and says how it went, in one piece. Returns 0 in any case: xargs is to go on.
+check() { # ROW
+    log=$logs/$1.log command=$(echo "$first$rest" | sed -n "s/^$1  *//p") start=$(date +%s) result=ok
+    sh -c "$command" >"$log" 2>&1 </dev/null || result=FAILED
+    times >"$logs/$1.times" # by this shell: one behind a pipe would tell of no children
+    cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' "$logs/$1.times")
+    said=$(printf '%-8s%-16s%5d s, %4d s of CPU   %s' $result "$1" $(($(date +%s) - start)) "$cpu" \
+        "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-100)")
+    if [ $result = FAILED ]; then
+        said="$said
+$(grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$log" | head -n 20 | sed 's/^/        /')
+        all of it: $log
+        again:     $command"
+    fi
+    printf '%s\n' "$said"
+    echo $result >"$logs/$1.result"
+}
 
+case ${1-} in
+--row)
+    check "$2"
+    exit
+    ;;
+esac
+
+all=$(names "$first$rest")
+for row; do
+    case " $all" in
+    *" $row "*) ;;
+    *)
+        echo "check.sh: there is no row $row; say some of: $all" >&2
+        exit 2
+        ;;
+    esac
+done
+# shellcheck disable=SC2086 # a list of words
+[ $# -gt 0 ] || set -- $all
+began=$(date +%s)
+mkdir -p "$logs"
+rm -f "$logs"/*.result
+trap 'exit 1' HUP INT TERM
+
+for row in $(names "$first"); do
+    case " $* " in *" $row "*) "$0" --row "$row" ;; esac
+done
+for row in $(names "$rest"); do
+    case " $* " in *" $row "*) echo "$row" ;; esac
+done | xargs -r -P "${JOBS:-$(($(nproc) + 1))}" -n 1 "$0" --row
+
+passed=$(cat "$logs"/*.result | grep -cx ok)
+failed=$(($# - passed))
+seconds=$(($(date +%s) - began))
 echo
 echo "$passed passed, $failed failed"
-seconds=$(($(date +%s) - began))
 echo "in $((seconds / 60)) min $((seconds % 60)) s"
 [ $failed -eq 0 ]
