@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """build.py MARP OUT [--pdf]: makes each deck of this folder OUT/NAME.html, and with --pdf OUT/NAME.pdf.
 
-A deck becomes one file that can be copied anywhere: fonts and pictures are put into it. The comments that
-say where code comes from are taken out first, since Marp shows comments as speaker notes.
+A deck becomes one file that can be copied anywhere: fonts and pictures are put into it. The
+comments that say where code comes from are taken out first, since Marp shows comments as speaker
+notes.
 """
 import base64
 import os
@@ -21,7 +22,7 @@ TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 def prepared(deck, folder, pictures):
-    """The text of a deck with whole paths for its pictures, which it copies, and notes in `pictures`."""
+    """The text of a deck with whole paths for its pictures, copied and noted in `pictures`."""
 
     def picture(found):
         path = (deck.parent / found[2]).resolve()

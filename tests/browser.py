@@ -228,13 +228,8 @@ class Page:
         pathlib.Path(path).write_bytes(base64.b64decode(data))
 
     def foreign_fonts(self, selector="*"):
-        """What of these elements is shown in a font that did not come with the page, a line each."""
-        # The first font of an element makes its lines as high as they are, even where nothing is written in it.
-        found = self.evaluate(f"""(ours => [...document.querySelectorAll({json.dumps(selector)})].filter(
-            e => e instanceof HTMLElement && document.body.contains(e) && e.checkVisibility()).map(
-            e => [e.localName, getComputedStyle(e).fontFamily.split(",")[0].replaceAll('"', "")]).filter(
-            ([, first]) => !ours.has(first)).map(([name, first]) => `the first font of <${{name}}> is ${{first}}`))(
-            new Set([...document.fonts].map(face => face.family.replaceAll('"', ""))))""")
+        """What of these elements is in a font that did not come with the page, a line each."""
+        found = self.evaluate(f"({FIRST_FONTS})({json.dumps(selector)})")
         for domain in ("DOM", "CSS"):
             self.call(f"{domain}.enable")
         root = self.call("DOM.getDocument", depth=0)["root"]["nodeId"]
@@ -243,8 +238,9 @@ class Page:
                 if not font["isCustomFont"]:
                     element = self.call("DOM.resolveNode", nodeId=node)["object"]["objectId"]
                     text = self.call("Runtime.callFunctionOn", objectId=element, returnByValue=True,
-                                     functionDeclaration="function() { return this.textContent.trim() }")["result"]["value"]
-                    found.append(f"{font['familyName']} of this machine shows {font['glyphCount']:.0f} characters of: {text[:60]}")
+                                     functionDeclaration=TEXT)["result"]["value"]
+                    found.append(f"{font['familyName']} of this machine shows "
+                                 f"{font['glyphCount']:.0f} characters of: {text[:60]}")
         return found
 
     def faults(self):
@@ -272,6 +268,21 @@ class Page:
                     found.append(f"asks another place: {url}")
         return [fault.split("\n")[0].strip() for fault in found]
 
+
+TEXT = "function() { return this.textContent.trim() }"
+
+# The first font of an element makes its lines as high as they are, even where nothing is written in it.
+FIRST_FONTS = """
+selector => {
+    const bare = name => name.trim().replaceAll('"', "");
+    const ours = new Set([...document.fonts].map(face => bare(face.family)));
+    return [...document.querySelectorAll(selector)]
+        .filter(e => e instanceof HTMLElement && document.body.contains(e) && e.checkVisibility())
+        .map(e => [e.localName, bare(getComputedStyle(e).fontFamily.split(",")[0])])
+        .filter(([, first]) => !ours.has(first))
+        .map(([name, first]) => `the first font of <${name}> is ${first}`);
+}
+"""
 
 # Runs in the page and gives a list of lines. An element is named as in CSS, with the beginning of its text.
 FAULTS = r"""

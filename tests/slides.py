@@ -33,9 +33,11 @@ FAULTS = """
 })()
 """
 COUNT = "document.querySelectorAll('section').length"
-# A browser loads a font when a slide needs it, and lays the slide out again: what is measured here must not be in between.
+# A browser loads a font when a slide needs it, and lays the slide out again: nothing may be measured
+# in between.
 LOADED = "Promise.all([...document.fonts].map(face => face.load())).then(() => 0)"
-PICTURES = "[...new Set([...document.images].map(e => e.src))].filter(e => e.startsWith('data:image/svg+xml'))"
+PICTURES = """[...new Set([...document.images].map(e => e.src))]
+    .filter(e => e.startsWith('data:image/svg+xml'))"""
 SHOWN = ".bespoke-marp-active section, .bespoke-marp-active section *"
 NOTES = "document.querySelectorAll('.bespoke-marp-note').length"
 

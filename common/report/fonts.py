@@ -1,7 +1,9 @@
-"""The fonts of the decks, of the page of results, and of the pictures in both: CSS that has them in it.
+"""The fonts of the decks, of the page of results, and of the pictures in both: CSS that has them
+in it.
 
-So every machine shows the same, whatever fonts it has. npm brings them (slides/package.json); where it
-has not, there is no CSS, and the system's fonts are taken. Both faces are under the SIL Open Font License.
+So every machine shows the same, whatever fonts it has. npm brings them (slides/package.json); where
+it has not, there is no CSS, and the system's fonts are taken. All are under the SIL Open Font
+License.
 """
 import base64
 import html
@@ -12,11 +14,13 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / os.environ.get("BUILD", "build") / "slides/node_modules/@fontsource"
-# IBM Plex tells 1, l and I apart. Of it there is Latin with punctuation; arrows, signs of mathematics, boxes
-# and other alphabets come from DejaVu, which is large: only where something is written that needs it.
+# IBM Plex tells 1, l and I apart. Of it there is Latin with punctuation; arrows, signs of
+# mathematics, boxes and other alphabets come from DejaVu, which is large: only where something is
+# written that needs it.
 SANS = "'IBM Plex Sans', 'DejaVu Mono', Helvetica, Arial, sans-serif"
 MONO = "'IBM Plex Mono', 'DejaVu Mono', Menlo, Consolas, monospace"
-PLEX = [("IBM Plex Sans", "400", "normal"), ("IBM Plex Sans", "400", "italic"), ("IBM Plex Sans", "600", "normal"),
+PLEX = [("IBM Plex Sans", "400", "normal"), ("IBM Plex Sans", "400", "italic"),
+        ("IBM Plex Sans", "600", "normal"),
         ("IBM Plex Mono", "400", "normal"), ("IBM Plex Mono", "600", "normal")]
 
 
@@ -29,9 +33,11 @@ def rule(family, weight, style, characters):
 
 
 def outside(text, ranges):
-    """Whether a character of the text is in none of the ranges, written as CSS does: U+0000-00FF,U+0131."""
-    pairs = [[int(end, 16) for end in part.removeprefix("U+").split("-")] for part in ranges.split(",")]
-    return any(not any(pair[0] <= ord(character) <= pair[-1] for pair in pairs) for character in set(html.unescape(text)))
+    """Whether a character of the text is in none of the ranges, which are "U+0000-00FF,U+0131"."""
+    parts = ranges.replace("U+", "").split(",")
+    pairs = [[int(end, 16) for end in part.split("-")] for part in parts]
+    return any(not any(pair[0] <= ord(character) <= pair[-1] for pair in pairs)
+               for character in set(html.unescape(text)))
 
 
 def faces(text, kinds=PLEX):
@@ -53,6 +59,7 @@ def picture(svg):
         return f'font-family="{MONO if "mono" in found[1].lower() else SANS}"'
 
     text = re.sub(r'font-family="([^"]*)"', family, svg)
-    kinds = [kind for kind in PLEX if kind[0] in text and kind[2] == "normal" and (kind[1] == "400" or "bold" in text)]
+    kinds = [kind for kind in PLEX
+             if kind[0] in text and kind[2] == "normal" and (kind[1] == "400" or "bold" in text)]
     rules = faces(text, kinds)
     return re.sub(r"<svg\b[^>]*>", rf"\g<0><style>{rules}</style>", text, count=1) if rules else svg

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes one page of all results there are: build/report/index.html, with its plots and data beside it.
 
-The folder needs nothing else: no script, no server, and the fonts are in it where `make slides` has had them
-brought. It can be opened from the disk or copied onto a web server as it is.
+The folder needs nothing else: no script, no server, and the fonts are in it where `make slides` has
+had them brought. It can be opened from the disk or copied onto a web server as it is.
 """
 import collections
 import contextlib
@@ -428,7 +428,8 @@ def main():
         (part / sub).mkdir(parents=True)
     for one in found:
         for _, path, _ in one.plots:
-            (part / "plots" / path.name).write_text(fonts.picture(path.read_text(encoding="utf-8")), encoding="utf-8")
+            drawn = fonts.picture(path.read_text(encoding="utf-8"))
+            (part / "plots" / path.name).write_text(drawn, encoding="utf-8")
         for _, path, _ in one.data + one.tables:
             shutil.copyfile(path, part / "data" / path.name)
     (part / "index.html").write_text("\n".join(write_page(found, damaged)) + "\n", encoding="utf-8")

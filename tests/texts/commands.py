@@ -14,8 +14,8 @@ Each text has terminals of its own, with a shell in each. ```console is the firs
 next block follows. A line "^C" presses Ctrl-C there. All of it runs in a network namespace, where
 that may be made, so that the ports of the texts are free. Prints TAP.
 
-Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a command
-runs once: what it printed is kept there, and the other texts are compared with that.
+Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a
+command runs once: what it printed is kept there, and the other texts are compared with that.
 """
 import contextlib
 import ctypes
@@ -35,7 +35,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = float(os.environ.get("TEST_PATIENCE", 300))
 BLOCK = re.compile(r"^```console(?: (\w+))?\n(.*?)^```$", re.M | re.S)
-LONG = re.compile(r"make (test|chapter-\d+)")  # what these do a second time is what they did the first time
+LONG = re.compile(r"make (test|chapter-\d+)")  # a second time would do and print the same
 PRINTED = os.environ.get("TEST_PRINTED")
 PROMPT = "\x1eprompt"  # with the status behind it: no program prints this
 
@@ -209,7 +209,7 @@ def own_network():
 
 def main():
     own_network()
-    with contextlib.suppress(OSError):  # ps shows, as the texts do, processes that nobody has made nice
+    with contextlib.suppress(OSError):  # ps shows which processes are nice; in the texts none is
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     number = failed = 0
