@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """rooms.py: each thing lies in its room, and can be found by its name.
 
-- A header is included by its bare name: who copies it into another project has it beside his sources. So in common/,
-  chapters/ and tests/ no two have the same name, and no exercise has one of that name for something else.
-- Arrows point down: a chapter, and its tests, include no header of a chapter above; common/ includes none of a chapter.
+- A header is included by its bare name: who copies it into another project has it beside his sources.
+  So in common/, chapters/ and tests/ no two have the same name, and no exercise has one of that name
+  for something else.
+- Arrows point down: a chapter, and its tests, include no header of a chapter above; common/ includes
+  none of a chapter.
 - What an exercise uses is linked into it by its bare name, too: it may have no source of that name.
-- Tests mirror the tree: tests/common/D/X.c tests common/D/X.c (or .py, .sh), and tests/chapters likewise; SUITES
-  lists the others.
+- Tests mirror the tree: tests/common/D/X.c tests common/D/X.c (or .py, .sh), and tests/chapters
+  likewise; SUITES lists the others.
 
 A line for each that is not so, and status 1.
 """
@@ -27,7 +29,8 @@ HIGHEST = 99  # what belongs to no floor may include everything
 
 
 def files(folders, *suffixes):
-    return [path.relative_to(TOP) for folder in folders for path in sorted((TOP / folder).rglob("*")) if path.suffix in suffixes]
+    paths = [path for folder in folders for path in sorted((TOP / folder).rglob("*"))]
+    return [path.relative_to(TOP) for path in paths if path.suffix in suffixes]
 
 
 def floor(path):
@@ -44,7 +47,8 @@ def mistakes():
         if path.parts[:2] == ("tests", "exercises"):
             continue
         if path.name in headers:
-            yield f"{path}: a header must have a name of its own, and this is that of {headers[path.name]}"
+            other = headers[path.name]
+            yield f"{path}: a header must have a name of its own, and this is that of {other}"
         headers.setdefault(path.name, path)
 
     for path in files(["common", "chapters", "tests/common", "tests/chapters"], ".c", ".h"):
@@ -59,16 +63,18 @@ def mistakes():
     modules = course.modules()
     for exercise in course.read_list():
         linked = {pathlib.PurePath(file).stem: file for name in exercise.uses for file in modules[name]}
-        for path in files([f"exercises/{exercise.name}", f"solutions/{exercise.name}"], ".c", ".h"):
+        for path in files([f"{side}/{exercise.name}" for side in ("exercises", "solutions")], ".c", ".h"):
             if path.suffix == ".h" and path.name in headers:
                 yield f"{path}: an exercise's header may not have the name of {headers[path.name]}"
             if path.suffix == ".c" and path.stem in linked:
-                yield f"{path}: the exercise uses {linked[path.stem]}, and would be linked with two files of that name"
+                yield f"{path}: the exercise is linked with {linked[path.stem]}, of the same name"
 
     for path in files(["tests/common", "tests/chapters"], ".c", ".py"):
         tested = TOP / path.relative_to("tests")
-        if str(path) not in SUITES and not any(tested.with_suffix(suffix).is_file() for suffix in (".c", ".py", ".sh")):
-            yield f"{path}: tests mirror the tree, and there is no {path.relative_to('tests').with_suffix('')}.c, .py or .sh"
+        there = [tested.with_suffix(suffix).is_file() for suffix in (".c", ".py", ".sh")]
+        if str(path) not in SUITES and not any(there):
+            missing = path.relative_to("tests").with_suffix("")
+            yield f"{path}: tests mirror the tree, and there is no {missing}.c, .py or .sh"
 
 
 if __name__ == "__main__":

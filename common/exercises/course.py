@@ -18,14 +18,16 @@ def modules():
     A module is a header of a chapter and what is compiled from the source of that name; it needs those
     whose headers it includes. tests/rooms.py sees that no two have the same name.
     """
-    sources = {header.stem: header.with_suffix(".c") for folder in CHAPTERS for header in sorted((TOP / folder).glob("*.h"))}
-    sources = {name: source for name, source in sources.items() if source.is_file()}
+    headers = [header for folder in CHAPTERS for header in sorted((TOP / folder).glob("*.h"))]
+    sources = {header.stem: header.with_suffix(".c") for header in headers
+               if header.with_suffix(".c").is_file()}
 
     def objects(name):
         needed = [name]
         for other in needed:  # which grows
             text = sources[other].read_text() + sources[other].with_suffix(".h").read_text()
-            needed += [found for found in re.findall(r'^#include "(\w+)\.h"', text, re.M) if found in sources and found not in needed]
+            included = re.findall(r'^#include "(\w+)\.h"', text, re.M)
+            needed += [found for found in included if found in sources and found not in needed]
         return [str(sources[other].relative_to(TOP).with_suffix(".o")) for other in dict.fromkeys(needed)]
 
     return {name: objects(name) for name in sources}

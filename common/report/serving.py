@@ -24,7 +24,9 @@ def running(command, workers=8, **options):
 def with_memory(mib):
     """An environment in which a server has so many MiB in use besides its own: see ballast.c."""
     library = paths.BUILD / "common/report/ballast.so"
-    return os.environ | ({"LD_PRELOAD": str(library), "BALLAST_MIB": str(mib)} if mib else {})
+    # By its bare name: where the path of a library has a blank, LD_PRELOAD takes it for two.
+    preload = {"LD_LIBRARY_PATH": str(library.parent), "LD_PRELOAD": library.name}
+    return os.environ | (preload | {"BALLAST_MIB": str(mib)} if mib else {})
 
 
 def load(process, port, *options):
