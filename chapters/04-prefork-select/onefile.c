@@ -40,6 +40,7 @@ struct worker {
 static struct cmdline cmdline;
 static int signals, listener;
 static struct worker *workers; /* cmdline.workers places */
+static pid_t *pids;            /* room for as many, for the end */
 static int connection = -1;    /* accepted, but not handed over yet */
 static bool exhausted;         /* descriptors or memory: try again in a moment */
 static int64_t no_accept, no_hand_over, no_select; /* when that last failed */
@@ -264,7 +265,7 @@ static void serve(void)
 }
 
 /* End-of-file ends the workers that are idle, SIGTERM the others, and SIGKILL who is left. */
-static void end_all(pid_t *pids)
+static void end_all(void)
 {
     for (int i = 0; i < cmdline.workers; i++) {
         pids[i] = workers[i].pid;
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
     output_begin();
     cmdline = cmdline_parse(argc, argv, false);
     workers = calloc((size_t)cmdline.workers, sizeof(*workers));
-    pid_t *pids = calloc((size_t)cmdline.workers, sizeof(*pids));
+    pids = calloc((size_t)cmdline.workers, sizeof(*pids));
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (!workers || !pids || signals == -1)
         err(EXIT_FAILURE, "cannot start");
@@ -303,6 +304,6 @@ int main(int argc, char **argv)
         err(EXIT_FAILURE, "cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
     serve();
-    end_all(pids);
+    end_all();
     return EXIT_SUCCESS;
 }
