@@ -7,7 +7,7 @@
  * connection.
  *
  * Begin with struct worker, then read serve() and what it calls. What a library needs beyond this
- * is in server.c, pool.h and workers.h.
+ * is in chapter 4's server.c, pool.h and workers.h.
  */
 #include "cmdline.h"
 #include "echo.h"

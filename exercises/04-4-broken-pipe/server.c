@@ -1,5 +1,15 @@
 /*
- * A pool of workers that are handed their connections, one at a time.
+ * Chapter 4 in one file: a pool of workers that are handed their connections, one at a time.
+ *
+ * The master waits in one select for all that may come: a client at the listener, a report on a
+ * worker's channel, a signal. It accepts only while a worker is idle, hands the connection over,
+ * and forgets it. A worker is idle when it is born, and says so with one byte after each
+ * connection.
+ *
+ * Begin with struct worker, then read serve() and what it calls. What a library needs beyond this
+ * is in chapter 4's server.c, pool.h and workers.h.
+ *
+ * Clients are looked at first, and what has become of the workers afterwards.
  *
  * To see: a client that resets its connection can end the worker that serves it; and when a worker
  * dies at the wrong moment, the whole server is gone.
@@ -7,6 +17,8 @@
 #include "cmdline.h"
 #include "fdpass.h"
 #include "listener.h"
+#include "log.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -21,16 +33,23 @@
 #include <unistd.h>
 
 struct worker {
-    pid_t pid;
-    int channel; /* the master's end; -1 while the place is vacant */
-    bool idle;   /* it has said so, and got no connection since */
+    pid_t pid;        /* 0 while the place is vacant */
+    int channel;      /* the master's end */
+    bool idle;        /* has no connection */
+    bool proved;      /* has served one */
+    int pause_ms;     /* how long the place stayed vacant the last time ... */
+    int64_t start_at; /* ... and until when it does now */
 };
 
 static struct cmdline cmdline;
-static int signals, listener = -1;
+static int signals, listener;
 static struct worker *workers; /* cmdline.workers places */
+static pid_t *pids;            /* room for as many, for the end */
 static int connection = -1;    /* accepted, but not handed over yet */
-static bool exhausted;         /* descriptors, memory or processes: try again in a moment */
+static bool exhausted;         /* descriptors or memory: try again in a moment */
+static int64_t no_accept, no_hand_over, no_select; /* when that last failed */
+
+/* ---- sending ---- */
 
 /* Sends back all that the client sends, until its end-of-file. */
 static void serve_client(int client)
@@ -68,73 +87,97 @@ static int send_connection(int channel, int fd)
     return sendmsg(channel, &message, 0) == -1 ? -1 : 0;
 }
 
-/* In the new process: says that it is idle, serves a connection, and again. */
+/* ---- one worker ---- */
+
+/* In the new process: serves one connection after the other, until the master has gone. */
 static _Noreturn void worker_begin(int channel)
 {
     char byte;
     int handed;
 
     for (int i = 0; i < cmdline.workers; i++)
-        if (workers[i].channel != -1)
-            close(workers[i].channel); /* or that worker sees no end-of-file */
+        if (workers[i].pid != 0)
+            close(workers[i].channel); /* else that worker sees no end-of-file */
     if (connection != -1)
         close(connection);
-    if (listener != -1)
-        close(listener);
+    close(listener);
     close(signals);
-    while (write(channel, "", 1) == 1 && read_fd(channel, &byte, 1, &handed) == 1) {
+    while (read_fd(channel, &byte, 1, &handed) == 1) {
         serve_client(handed);
         close(handed);
+        if (write(channel, "", 1) != 1)
+            break;
     }
-    _exit(EXIT_SUCCESS); /* end-of-file: the master has gone */
+    _exit(EXIT_SUCCESS);
 }
 
 /* Starts a worker in a vacant place. Returns false when there can be none now. */
 static bool worker_start(struct worker *worker)
 {
     int channel[2];
+    pid_t pid = -1;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         return false;
-    pid_t pid = fork_child();
+    if (channel[0] < FD_SETSIZE) /* or select could not watch it */
+        pid = fork_child();
     if (pid == 0) {
         close(channel[0]);
         worker_begin(channel[1]);
     }
-    close(channel[1]); /* the worker's alone now: when that ends, ours reads end-of-file */
-    if (pid == -1)
+    close(channel[1]); /* it is the worker's alone */
+    if (pid == -1) {
         close(channel[0]);
-    else
-        *worker = (struct worker){.pid = pid, .channel = channel[0]};
-    return pid != -1;
+        return false;
+    }
+    worker->pid = pid;
+    worker->channel = channel[0];
+    worker->idle = true; /* what it is sent waits in the channel until it reads */
+    worker->proved = false;
+    return true;
 }
 
-static void fill_places(void)
+/* The place stays vacant: at least for a moment, and longer each time, if its workers achieve
+ * nothing. */
+static void worker_put_off(struct worker *worker)
 {
-    for (int i = 0; i < cmdline.workers; i++)
-        if (workers[i].channel == -1 && !worker_start(&workers[i]))
-            exhausted = true;
+    int pause_ms = worker->pause_ms == 0     ? 100
+                   : worker->pause_ms < 6400 ? 2 * worker->pause_ms
+                                             : 6400;
+
+    if (worker->proved)
+        pause_ms = 0;
+    *worker = (struct worker){.pause_ms = pause_ms, .start_at = now_ms() + pause_ms};
 }
 
-/* Ends what is left of a worker, reaps it, and leaves its place vacant. */
 static void worker_lost(struct worker *worker)
 {
-    kill(worker->pid, SIGKILL); /* mostly it is dead already; if not, waitpid must not wait */
-    waitpid(worker->pid, NULL, 0);
+    if (cmdline.verbose)
+        log_line("worker %d is lost", (int)worker->pid);
     close(worker->channel);
-    *worker = (struct worker){.channel = -1};
+    worker_put_off(worker);
 }
 
-/* Reads what a worker has sent: a byte says that it is idle, end-of-file that it has ended. */
+/* Its channel is of no use any more. Mostly it is dead, and this does nothing. It is not waited
+ * for: if somebody traces it, that could take hours. */
+static void worker_end(struct worker *worker)
+{
+    kill(worker->pid, SIGKILL);
+    worker_lost(worker);
+}
+
+/* Reads what a worker has sent: a byte says that it is idle again. */
 static void worker_report(struct worker *worker)
 {
     char byte;
 
     if (read(worker->channel, &byte, 1) == 1)
-        worker->idle = true;
+        worker->idle = worker->proved = true;
     else
-        worker_lost(worker);
+        worker_end(worker); /* end-of-file */
 }
+
+/* ---- all of them ---- */
 
 static struct worker *idle_worker(void)
 {
@@ -144,13 +187,44 @@ static struct worker *idle_worker(void)
     return NULL;
 }
 
+/* What failed may succeed in a moment. Says so once, and not ten times a second. */
+static void run_short(const char *what, int64_t *last)
+{
+    exhausted = true;
+    if (series_begins(last))
+        log_line("%s: %s; clients wait", what, strerror(errno));
+}
+
+/* Starts workers where there is none. Returns false when one cannot be started. */
+static bool fill_places(void)
+{
+    for (int i = 0; i < cmdline.workers; i++) {
+        if (workers[i].pid != 0 || now_ms() < workers[i].start_at || worker_start(&workers[i]))
+            continue;
+        worker_put_off(&workers[i]);
+        return false;
+    }
+    return true;
+}
+
+/* Reaps all who have died: as init of a container, strangers too. */
+static void children_reap(void)
+{
+    pid_t child;
+
+    while ((child = waitpid(-1, NULL, WNOHANG)) > 0)
+        for (int i = 0; i < cmdline.workers; i++)
+            if (workers[i].pid == child)
+                worker_lost(&workers[i]);
+}
+
 static void accept_connection(void)
 {
     connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     /* A client that has gone since select saw it is no error; any other leaves the connection in
      * the backlog, and the listener readable. */
     if (connection == -1 && errno != EAGAIN && errno != ECONNABORTED)
-        exhausted = true;
+        run_short("cannot accept", &no_accept);
 }
 
 /* Hands the connection to an idle worker; if that has just died, to the next. */
@@ -161,15 +235,17 @@ static void hand_over(void)
     while ((worker = idle_worker()) != NULL) {
         if (send_connection(worker->channel, connection) == 0) {
             if (cmdline.verbose)
-                warnx("descriptor %d goes to worker %d", connection, (int)worker->pid);
+                log_line("descriptor %d goes to worker %d", connection, (int)worker->pid);
             worker->idle = false;
             close(connection); /* the worker has its own; with two, the client sees no end */
             connection = -1;
             return;
         }
-        if (errno != EPIPE && errno != ECONNRESET)
+        if (errno != EPIPE && errno != ECONNRESET) {
+            run_short("cannot hand a connection over", &no_hand_over);
             return;
-        worker_lost(worker);
+        }
+        worker_end(worker);
     }
 }
 
@@ -177,7 +253,7 @@ static void hand_over(void)
 static void wait_readable(fd_set *readable)
 {
     struct timeval moment = {.tv_usec = 100000};
-    bool briefly = exhausted || connection != -1;
+    bool briefly = exhausted;
     int highest = listener > signals ? listener : signals;
 
     FD_ZERO(readable);
@@ -185,18 +261,24 @@ static void wait_readable(fd_set *readable)
     if (connection == -1 && !exhausted && idle_worker()) /* else clients wait in the backlog */
         FD_SET(listener, readable);
     for (int i = 0; i < cmdline.workers; i++) {
-        if (workers[i].channel == -1)
+        if (workers[i].pid == 0) {
+            briefly = true;
             continue;
+        }
         FD_SET(workers[i].channel, readable);
         if (workers[i].channel > highest)
             highest = workers[i].channel;
     }
+    exhausted = false;
     if (select(highest + 1, readable, NULL, NULL, briefly ? &moment : NULL) == -1) {
-        if (errno != EINTR)
+        if (errno != EINTR && errno != ENOMEM)
             err(EXIT_FAILURE, "select");
+        if (errno == ENOMEM) {
+            run_short("select", &no_select);
+            usleep(100000);
+        }
         FD_ZERO(readable);
     }
-    exhausted = false;
 }
 
 /* Serves until a signal asks it to stop. */
@@ -207,38 +289,63 @@ static void serve(void)
 
         fill_places();
         wait_readable(&readable);
-        if (FD_ISSET(signals, &readable))
-            return;
         if (FD_ISSET(listener, &readable))
             accept_connection();
         if (connection != -1)
             hand_over();
         for (int i = 0; i < cmdline.workers; i++)
-            if (workers[i].channel != -1 && FD_ISSET(workers[i].channel, &readable))
+            if (workers[i].pid != 0 && FD_ISSET(workers[i].channel, &readable))
                 worker_report(&workers[i]);
+        if (FD_ISSET(signals, &readable)) {
+            int received = signals_next(signals);
+            if (received == SIGTERM || received == SIGINT)
+                return;
+            children_reap();
+        }
     }
+}
+
+/* End-of-file ends the workers that are idle, SIGTERM the others, and SIGKILL who is left. */
+static void end_all(void)
+{
+    for (int i = 0; i < cmdline.workers; i++) {
+        pids[i] = workers[i].pid;
+        if (pids[i] == 0)
+            continue;
+        close(workers[i].channel);
+        if (!workers[i].idle)
+            kill(pids[i], SIGTERM);
+    }
+    children_end(pids, cmdline.workers, 500);
 }
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, false);
-    signal(SIGPIPE, SIG_DFL); /* as in any program: cmdline_parse had it ignored */
-    if (cmdline.workers > FD_SETSIZE / 2)
-        errx(EXIT_FAILURE, "select cannot watch so many workers; at most %d", FD_SETSIZE / 2);
+    signal(SIGPIPE, SIG_DFL); /* as in any program: output_begin had it ignored */
     workers = calloc((size_t)cmdline.workers, sizeof(*workers));
-    signals = signals_open(SIGTERM, SIGINT, 0);
-    if (!workers || signals == -1)
+    pids = calloc((size_t)cmdline.workers, sizeof(*pids));
+    signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
+    if (!workers || !pids || signals == -1)
         err(EXIT_FAILURE, "cannot start");
-    for (int i = 0; i < cmdline.workers; i++)
-        workers[i].channel = -1;
-    fill_places();
-    if (exhausted)
-        err(EXIT_FAILURE, "cannot start %d workers", cmdline.workers);
+    if (children_impossible())
+        errx(EXIT_FAILURE, "%s", children_impossible());
     listener = listener_open(cmdline.address, cmdline.port);
     if (listener == -1)
         err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+    int most = FD_SETSIZE - 1 - (listener > signals ? listener : signals); /* channels are above */
+    if (cmdline.workers > most)
+        errx(EXIT_FAILURE,
+             "%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
+             "at most %d",
+             cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
 
+    wait_for_the_cpu();
+    if (!fill_places())
+        err(EXIT_FAILURE, "cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
     serve();
-    return EXIT_SUCCESS; /* the workers end with their master: see fork_child */
+    end_all();
+    return EXIT_SUCCESS;
 }

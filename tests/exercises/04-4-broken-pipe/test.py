@@ -45,7 +45,8 @@ with Server("server", "2") as server:
            look="server.c, where the connection is sent to a worker that is dead: sendmsg(2), EPIPE and MSG_NOSIGNAL; "
                 "signal(7)")
     expect(wait_until(lambda: len(server.living_children()) == 2), expected="two new workers",
-           happened=lambda: f"{len(server.living_children())} living workers", look="server.c, worker_lost")
+           happened=lambda: f"{len(server.living_children())} living workers",
+           look="server.c, hand_over: what becomes of a worker that is dead?")
     expect_reply(client, b"hello", expected="the client to be served by a new worker",
                  look="server.c, hand_over: the worker that was to have the connection is dead; what of the connection?")
 

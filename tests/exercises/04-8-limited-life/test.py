@@ -77,6 +77,23 @@ with Server("server", "3", env={"LIFE": "2"}) as server:
            happened=lambda: f"it has {len(descriptors(server.pid))}", look="server.c, worker_lost")
     expect_stop(server, look="server.c, serve")
 
+step("start it with LIFE=1 and 1 worker, and come with 24 clients at once")
+with Server("server", "1", env={"LIFE": "1"}) as server:
+    clients = [server.connect() for _ in range(24)]
+    for client in clients:
+        client.sendall(b"hello")
+    patience_ends, left = time.monotonic() + PATIENCE, list(clients)
+    while left and time.monotonic() < patience_ends:
+        for client in select.select(left, [], [], max(0, patience_ends - time.monotonic()))[0]:
+            expect_reply(client, b"hello", expected="every client to be served", look=LOOK)
+            client.close()
+            left.remove(client)
+    expect(not left, expected="every client to be served, by one new worker after the other",
+           happened=f"{len(left)} of 24 had got nothing after {PATIENCE:g} seconds",
+           look="server.c, worker_put_off: where does a place stay vacant, and for longer each "
+                "time? How can the master know that a worker has done its work?")
+    expect_calm(server, 1)
+
 step("start it without LIFE, and connect 20 times to its only worker")
 with Server("server", "1") as server:
     serving = set()
@@ -91,7 +108,7 @@ for nonsense in "0", "-1", "many", "3x", "":
     step(f"start it with LIFE=\"{nonsense}\"")
     program = Program("server", "-p", "0", "1", env={"LIFE": nonsense})
     expect(program.status == 2, expected="it to end with exit status 2, since that is no number of connections",
-           happened=f"it ended with exit status {program.status}", look="cmdline.h, parse_number")
+           happened=f"it ended with exit status {program.status}", look="arguments.h, parse_number")
     expect(len(program.err.splitlines()) == 1 and b"LIFE" in program.err, expected="one line on stderr that names LIFE",
            happened=f"it said: {program.err.decode(errors='replace')}", look="err(3)")
 passed()

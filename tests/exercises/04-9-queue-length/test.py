@@ -82,6 +82,11 @@ with Server("server", "3") as server:
         for pid in holders(server, connection):
             if pid != server.pid:
                 kill(pid)
+    wait_until(lambda: len(server.living_children()) == len(server.children()) == 3)
+    settle(server)
+    expect(len(lines(server)) == asked,
+           expected="one line for each SIGUSR1, and none for another signal", look=ARRIVES,
+           happened=f"{len(lines(server))} lines for {asked} signals, after two workers have died")
     expect_load(server, 1, 3, BUSY)
 
     step("send 100 signals, and close all connections but one")
