@@ -5,6 +5,7 @@
  */
 #include "cmdline.h"
 #include "listener.h"
+#include "output.h"
 #include "pool.h"
 #include "process.h"
 
@@ -14,21 +15,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static struct cmdline cmdline;
-static int listener;
+struct server {
+    struct cmdline cmdline;
+    int listener;
+};
 
-static void ready(void)
+static void ready(void *context)
 {
-    cmdline_announce(&cmdline, listener);
+    const struct server *server = context;
+
+    cmdline_announce(&server->cmdline, server->listener);
 }
 
 /* The new process replaces its program: all that is close-on-exec stays behind. */
-static int start(int channel)
+static int start(int channel, void *context)
 {
-    char *const arguments[] = {(char *)cmdline.program, NULL};
+    const struct server *server = context;
+    char *const arguments[] = {(char *)server->cmdline.program, NULL};
 
     dup2(channel, STDIN_FILENO); /* the copy is not close-on-exec */
-    execv(cmdline.program, arguments);
+    execv(server->cmdline.program, arguments);
     pool_cannot_start(channel, errno);
     close(channel);
     return EXIT_FAILURE;
@@ -36,23 +42,26 @@ static int start(int channel)
 
 int main(int argc, char **argv)
 {
-    cmdline = cmdline_parse(argc, argv, true);
-    if (!cmdline.program)
-        cmdline.program = "./worker";
-    if (access(cmdline.program, X_OK) == -1)
-        err(EXIT_FAILURE, "cannot run worker %s", cmdline.program);
+    output_begin();
+    struct server server = {.cmdline = cmdline_parse(argc, argv, true)};
+    struct cmdline *cmdline = &server.cmdline;
+    if (!cmdline->program)
+        cmdline->program = "./worker";
+    if (access(cmdline->program, X_OK) == -1)
+        err(EXIT_FAILURE, "cannot run worker %s", cmdline->program);
     int stop = signals_open(SIGTERM, SIGINT, 0);
     if (stop == -1)
         err(EXIT_FAILURE, "signalfd");
-    listener = listener_open(cmdline.address, cmdline.port);
-    if (listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+    server.listener = listener_open(cmdline->address, cmdline->port);
+    if (server.listener == -1)
+        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline->address, cmdline->port);
 
     const struct pool_config config = {
-        .listener = listener,
+        .listener = server.listener,
         .stop = stop,
-        .workers = cmdline.workers,
-        .verbose = cmdline.verbose,
+        .workers = cmdline->workers,
+        .verbose = cmdline->verbose,
+        .context = &server,
         .ready = ready,
         .start = start,
     };

@@ -1,11 +1,48 @@
-/* The worker: its channel is descriptor 0. */
+/*
+ * Chapter 5: a worker that is a program of its own. It knows nothing of the server but the
+ * channel, on descriptor 0, and the protocol in pool.h.
+ */
 #include "echo.h"
+#include "log.h"
 #include "pool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/*
+ * Moves the channel away from descriptor 0: a program that this worker starts would inherit it
+ * there, could read its connections, and would keep it open. Returns the channel, close-on-exec, or
+ * -1 when there is none.
+ */
+static int take_channel(void)
+{
+    int domain, nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    socklen_t length = sizeof(domain);
+
+    if (nothing == -1 || getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &length) == -1 ||
+        domain != AF_UNIX)
+        return -1;
+    int channel = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    dup2(nothing, STDIN_FILENO);
+    close(nothing);
+    return channel;
+}
 
 int main(void)
 {
-    return pool_work(STDIN_FILENO, echo) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    int channel = take_channel();
+
+    if (channel == -1) {
+        log_line("descriptor 0 is not a channel: the server starts this program");
+        return EXIT_FAILURE;
+    }
+    if (pool_work(channel, echo) == -1) {
+        log_line("cannot receive a connection: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
 }
