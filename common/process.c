@@ -56,11 +56,12 @@ int signals_next(int signals)
 const char *children_impossible(void)
 {
     static const char path[] = "/proc/self/ns/pid_for_children";
-    char own[64] = "", of_children[64] = "";
+    char own[64] = "";
     struct stat link;
 
     /* Until its first child is born a new namespace has this name, and no value. */
     if (readlink("/proc/self/ns/pid", own, sizeof(own) - 1) != -1 && lstat(path, &link) == 0) {
+        char of_children[64] = "";
         if (readlink(path, of_children, sizeof(of_children) - 1) == -1 ||
             strcmp(own, of_children) != 0)
             return "children would be born in another PID namespace (unshare -p without -f?)";

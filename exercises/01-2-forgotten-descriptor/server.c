@@ -7,6 +7,7 @@
 #include "cmdline.h"
 #include "echo.h"
 #include "listener.h"
+#include "output.h"
 #include "process.h"
 
 #include <err.h>
@@ -95,6 +96,7 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, false);
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (signals == -1)

@@ -9,6 +9,7 @@
 #include "cmdline.h"
 #include "fdpass.h"
 #include "listener.h"
+#include "output.h"
 #include "pool.h"
 #include "process.h"
 
@@ -118,6 +119,7 @@ static void serve(int listener, int stop)
 
 int main(int argc, char **argv)
 {
+    output_begin();
     cmdline = cmdline_parse(argc, argv, true);
     if (!cmdline.program)
         errx(EXIT_FAILURE, "say with -w which program is the worker");
