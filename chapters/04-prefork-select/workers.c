@@ -131,8 +131,12 @@ pid_t workers_start(struct workers *workers, int place)
 
 void workers_proved(struct workers *workers, int place)
 {
-    workers->place[place].proved = true;
-    workers->place[place].pause_ms = PAUSE_MS;
+    struct place *it = &workers->place[place];
+
+    it->proved = true;
+    it->pause_ms = PAUSE_MS;
+    if (it->pid == 0) /* it has died, and this was its last word */
+        it->due = 0;
 }
 
 void workers_dismiss(struct workers *workers, int place, int grace_ms)
@@ -224,7 +228,7 @@ static void reap_others(struct workers *workers)
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
             return;
         for (int i = 0; i < workers->places; i++)
-            if (workers->place[i].pid == info.si_pid)
+            if (workers->place[i].pid == info.si_pid || workers->unreaped[i] == info.si_pid)
                 return; /* it has died just now: SIGCHLD is pending again */
         waitpid(info.si_pid, NULL, WNOHANG);
     }
@@ -250,8 +254,9 @@ int workers_reap(struct workers *workers, pid_t *pid, int *status)
 
 void workers_close(struct workers *workers, int grace_ms)
 {
-    pid_t *left = workers->unreaped; /* who has had its SIGKILL is not waited for again */
+    pid_t *left = workers->unreaped;
 
+    reap_others(workers); /* who has had its SIGKILL is not waited for again */
     for (int i = 0; i < workers->places; i++)
         left[i] = workers->place[i].pid;
     children_end(left, workers->places, grace_ms);

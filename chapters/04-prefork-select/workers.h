@@ -50,7 +50,8 @@ pid_t workers_start(struct workers *workers, int place);
 /* No worker can be started in this vacant place now: it stays vacant for its pause. */
 void workers_put_off(struct workers *workers, int place);
 
-/* The worker in this place has done some work: when it dies, it is replaced at once. */
+/* The worker in this place has done some work: when it dies, or if it just has, it is replaced at
+ * once. */
 void workers_proved(struct workers *workers, int place);
 
 /* The process in this place; 0 when it is vacant. */

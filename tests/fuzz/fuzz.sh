@@ -49,7 +49,7 @@ build_target() { # TARGET
         compile read_fd chapters/03-descriptor-passing/fdpass.c -Wl,--wrap=recvmsg,--wrap=close
         ;;
     pool)
-        compile pool chapters/03-descriptor-passing/fdpass.c
+        compile pool chapters/03-descriptor-passing/fdpass.c common/log.c
         ;;
     cmdline)
         compile cmdline common/arguments.c common/cmdline.c common/listener.c common/log.c \
