@@ -172,6 +172,7 @@ static struct play {
     bool exhausted;       /* the last call that failed said that something has run out */
     bool shortage_is_new; /* and that is to be said */
     int64_t shortage_ms;
+    int64_t looked_ms; /* at the last call of select */
     int64_t ending_ms; /* when the pool began to wait for the end of its workers */
     int said;          /* lines that are a reason to end */
     int retries;       /* lines that say that a place will be tried again */
@@ -674,7 +675,9 @@ static int played_select(int count, fd_set *readable, fd_set *writable, fd_set *
 
     DEMAND(!writable && !exceptional);
     DEMAND(FD_ISSET(play.stop, readable) && FD_ISSET(play.deaths, readable));
-    DEMAND(!timeout || timeout->tv_sec > 0 || timeout->tv_usec >= 1000); /* else it may spin */
+    DEMAND(!timeout || timeout->tv_sec > 0 || timeout->tv_usec >= 1000 ||
+           play.looked_ms != played_ms()); /* else it may spin */
+    play.looked_ms = played_ms();
     /* Short of something it waits: the listener stays readable, and would wake it for nothing. */
     DEMAND(!play.exhausted || (timeout && !FD_ISSET(play.listener, readable)));
     DEMAND(!play.shortage_is_new); /* else it should have said so */
@@ -877,6 +880,7 @@ static pid_t played_fork(void)
     call_begins(AT_A_CALL);
     if (fails(&play.fork))
         return -1;
+    DEMAND(play.config.workers < FD_SETSIZE); /* more than select can watch */
     for (int i = 0; i < play.players_count; i++)
         processes += !play.players[i].reaped && !play.players[i].stranger;
     DEMAND(processes < 2 * play.config.workers);
@@ -1115,7 +1119,7 @@ static void look_back(int result)
         DEMAND(!player->runs || player->stuck);
         DEMAND(!player->stranger || player->reaped || !play.settled);
     }
-    DEMAND(config->workers < FD_SETSIZE || (result == -1 && play.players_count == 0));
+    DEMAND(config->workers < FD_SETSIZE || result == -1);
 
     int unserved = 0; /* accepted and not handed over: at most the one that was in hand */
     for (int i = 0; i < play.clients_count; i++)

@@ -20,17 +20,25 @@ work=${1:-${BUILD:-$here/../../build}/model}
 #   cycle    an execution without end (a master that spins)
 #   other    the assert of this name
 # How: safety; cycles (no execution without end); ends (the LTL formula of this name).
-everything='-DSHORT=1 -DREFUSE=1'
+short='-DSHORT=1 -DREFUSE=1'
+hidden='-DHELP=1 -DTRACE=1'
 runs="
-rests-no-death       |none|-DC=4 -DD=0 $everything|safety
-rests-one-death      |none|-DC=4 -DD=1 $everything|safety
+rests-no-death       |none|-DC=4 -DD=0 $short -DHANG=1|safety
+rests-one-death      |none|-DC=3 -DD=1 $short|safety
 rests-two-deaths     |none|-DC=3 -DD=2 -DSHORT=1|safety
-ending-no-death      |none|-DENDING -DC=4 -DD=0 $everything|safety
-ending-one-death     |none|-DENDING -DC=4 -DD=1 $everything|safety
-ending-two-deaths    |none|-DENDING -DC=3 -DD=2|safety
-rests-never-spins    |none|-DC=3 -DD=1 $everything|cycles
-ending-never-spins   |none|-DENDING -DC=2 -DD=1 $everything|cycles
-ending-all-end       |none|-DENDING -DC=2 -DD=1 $everything|ends
+rests-hidden         |none|-DC=3 -DD=1 $hidden|safety
+rests-closing        |none|-DC=2 -DD=1 -DCLOSE=1 -DHELP=1|safety
+rests-hanging        |none|-DC=2 -DD=1 -DHANG=1 -DTRACE=1|safety
+ending-no-death      |none|-DENDING -DC=4 -DD=0 $short -DHANG=1|safety
+ending-one-death     |none|-DENDING -DC=2 -DD=1 $short|safety
+ending-two-deaths    |none|-DENDING -DC=2 -DD=2|safety
+ending-hidden        |none|-DENDING -DC=1 -DD=1 $hidden|safety
+ending-closing       |none|-DENDING -DC=2 -DD=0 -DCLOSE=1 -DTRACE=1|safety
+rests-never-spins    |none|-DC=2 -DD=1 $short|cycles
+hidden-never-spins   |none|-DC=1 -DD=0 -DCLOSE=1 $hidden|cycles
+hanging-never-spins  |none|-DC=2 -DD=0 -DHANG=1 -DTRACE=1|cycles
+ending-never-spins   |none|-DENDING -DC=1 -DD=1 $hidden|cycles
+ending-all-end       |none|-DENDING -DC=1 -DD=1 -DREFUSE=1 -DTRACE=1|ends
 STALE_ACCEPT         |accepted_without_idle|-DC=3 -DD=1|safety
 OVERLOAD_DROPPED     |accepted_without_idle|-DC=4 -DD=0|safety
 DEAD_DROPS           |connection_lost|-DC=2 -DD=1|safety
@@ -45,7 +53,17 @@ NOT_REAPED           |zombie_left|-DC=2 -DD=1|safety
 NOT_REPLACED         |worker_missing|-DC=2 -DD=1|safety
 SILENT_WORKER        |deadlock|-DC=2 -DD=0|safety
 KEPT_FORGOTTEN       |client_forgotten|-DC=2 -DD=0 -DSHORT=1|safety
-EOF_IGNORED          |cycle|-DC=2 -DD=1|cycles
+EOF_IGNORED          |cycle|-DC=2 -DD=0 -DCLOSE=1|cycles
+EOF_WATCHED          |cycle|-DC=2 -DD=0 -DTRACE=1 -DCLOSE=1|cycles
+EOF_ONLY             |worker_missing|-DC=2 -DD=1 -DHELP=1|safety
+CLEARED_LATE         |worker_missing|-DC=2 -DD=2 -DHELP=1|safety
+WAITPID_BLOCKS       |deadlock|-DENDING -DC=2 -DD=0 -DTRACE=1|safety
+UNREAPABLE_STAYS     |worker_missing|-DC=2 -DD=1 -DTRACE=1|safety
+NOT_REAPED_LATER     |zombie_left|-DC=2 -DD=1 -DTRACE=1|safety
+NOT_DISMISSED        |worker_missing|-DC=2 -DD=0 -DCLOSE=1|safety
+REPLACEMENT_DECIDES  |pool_given_up|-DC=2 -DD=1 -DREFUSE=1|safety
+NO_DEADLINE_LATER    |deadlock|-DC=2 -DD=1 -DHANG=1|safety
+LAST_WORDS_LOST      |reason_lost|-DC=2 -DD=1 -DREFUSE=1|safety
 "
 
 # Makes and runs the checker for one line of `runs`; what it says is left in NAME/out.

@@ -1,9 +1,10 @@
 /*
- * The hand-over protocol of chapters/04-prefork-select/pool.c, for spin.
+ * The pool of chapters/04-prefork-select, pool.c and workers.c, for spin.
  *
  * A master, N places for workers, C connections. From outside come clients, D deaths of workers,
- * and, with ENDING, a stop or the master's death (kill -9), each at any step. README.md says what
- * is proved and what is left out; check.sh runs it all.
+ * whatever else workers may do (below, each so often at most), and, with ENDING, a stop or the
+ * master's death (kill -9), each at any step. README.md says what is proved and what is left out;
+ * check.sh runs it all.
  *
  * Every process is a loop of steps. A step is a d_step: one system call, or several whose order
  * nobody else can see. Each name in an #ifdef but ENDING puts one fault in.
@@ -18,24 +19,41 @@
 #define D 1     /* workers that die */
 #endif
 #ifndef SHORT
-#define SHORT 0 /* calls that fail since descriptors or memory have run out, at most */
+#define SHORT 0 /* calls that fail since descriptors or memory have run out */
 #endif
 #ifndef REFUSE
-#define REFUSE 0 /* workers that cannot start, at most */
+#define REFUSE 0 /* workers that cannot start */
 #endif
-#define K    (N + D) /* workers that are ever started: each one lost has a successor */
+#ifndef HANG
+#define HANG 0 /* workers that do not report when they have started: late, or never */
+#endif
+#ifndef CLOSE
+#define CLOSE 0 /* workers that close their channel, and live on */
+#endif
+#ifndef HELP
+#define HELP 0 /* workers with a helper process, which keeps a copy of their end for ever */
+#endif
+#ifndef TRACE
+#define TRACE 0 /* workers whose death somebody hides who traces them: for a while, or for ever */
+#endif
+#define K    (N + D + REFUSE + HANG + CLOSE) /* workers that are ever started */
 #define NONE 255
 
-mtype = { VACANT, STARTING, IDLE, BUSY }; /* a place, as in struct worker */
+mtype = { GONE, STARTING, IDLE, BUSY };   /* as in struct worker */
 mtype = { I_AM_IDLE, CANNOT_START };      /* a report: 0, and any other byte */
 
-/* Where the master is, by the function of pool.c. */
-mtype = { FILL_PLACES, WORKER_START, WAIT_READABLE, WORKER_REPORT, ACCEPT_CONNECTION, HAND_OVER,
-          CLOSE_COPY, WORKERS_END, OVER };
+/* Where the master is, by the function of pool.c; workers_close is of workers.c. */
+mtype = { FILL_PLACES, WORKER_START, WAIT_READABLE, WORKER_REPORT, FIND_DEAD, LOOK_AT_PLACES,
+          CLEAR, ACCEPT_CONNECTION, HAND_OVER, CLOSE_COPY, WORKERS_CLOSE, OVER };
 
-/* Where a worker is. HELD: in serve(), with a client that never lets go. */
-mtype = { UNBORN, FORKED, START, REPORT, READ_FD, SERVE, HELD, LEAVE, ZOMBIE, REAPED };
+/* Where a worker is. HELD: in serve(), with a client that never lets go. HUNG: before its first
+ * report, for ever. CLOSED: without its channel. */
+mtype = { UNBORN, FORKED, START, REPORT, LATE, HUNG, READ_FD, SERVE, HELD, LEAVE, CLOSED, ZOMBIE,
+          REAPED };
 #define ALIVE(k) (at[k] != UNBORN && at[k] != ZOMBIE && at[k] != REAPED)
+#define HAS_CHANNEL(k) (ALIVE(k) && at[k] != CLOSED)
+
+mtype = { NOBODY, FOR_A_WHILE, FOR_EVER }; /* who hides a worker's death */
 
 /* ---- the kernel: who holds which open file description, and what is on its way ---- */
 
@@ -47,6 +65,7 @@ byte descriptors[C];            /* ... of connection x; a copy on its way in `do
 byte listeners = 1;             /* ... of the listener */
 byte arrived;                   /* connections 0 to arrived-1 have come to the backlog ... */
 byte accepted;                  /* ... and 0 to accepted-1 have left it */
+bool sigchld;                   /* is pending: the descriptor of deaths is readable */
 
 /* ---- the workers; number k has channel k ---- */
 
@@ -56,24 +75,30 @@ byte inherited_ends[K];         /* got by fork, not closed yet: masters' ends, o
 byte inherited_connection[K] = NONE;
 bool inherited_listener[K];
 bool resigned[K];               /* it has ended by itself before its first report */
+bool helper[K];                 /* a process that is not its child any more has its end, too */
+mtype hidden_by[K] = NOBODY;    /* dead, waitpid says: it runs */
+bool let_go[K];                 /* hidden no more, but too late for the pool */
 bool begun[C], finished[C];     /* connection x */
 bool forfeit[C];                /* the worker that had connection x has died */
 
-/* ---- the master: struct pool, struct worker ---- */
+/* ---- the master: struct pool, worker, place, workers; a set of places has a bit for each ---- */
 
 mtype doing = FILL_PLACES;
-mtype state[N] = VACANT;
+mtype state[N] = GONE;
 byte channel[N];                /* and so which worker */
+byte process[N] = NONE;         /* in this place; NONE: it is vacant */
+byte unwatched;                 /* STARTING, and its channel has said end-of-file */
+byte due = (1 << N) - 1;        /* vacant, and to be filled now */
+byte dismissed, pressed;        /* is to die; has had its SIGKILL */
+byte unreaped;                  /* workers, a bit each, that have left their places */
 byte connection = NONE;         /* accepted but not yet handed over */
-byte vacant = N;
 byte idle;
 bool ready, exhausted, failed;
 byte started;                   /* workers so far: the number of the next */
 byte new_pair = NONE;           /* a channel of which the master still has both ends */
 byte place;                     /* the one at work */
-byte readable;                  /* what select has said of the channels, one bit a place ... */
-bool at_listener;               /* ... and of the listener */
-bool waited;                    /* fill_at has passed */
+byte readable;                  /* what select has said of the channels ... */
+bool at_listener, at_deaths;    /* ... and of these */
 
 /* ---- from outside ---- */
 
@@ -83,13 +108,17 @@ bool told;                      /* SIGTERM to the workers */
 byte deaths = D;
 byte shortages = SHORT;
 byte refusals = REFUSE;
+byte hangings = HANG;
+byte closings = CLOSE;
+byte helpers = HELP;
+byte tracers = TRACE;
 bool hangs;                     /* one worker has a client that never lets go */
 
 /* ---- what is asserted; spin shows the name of the one that fails ---- */
 
 bool served_twice, connection_lost, accepted_without_idle, live_worker_replaced, master_died;
 bool deadlock, client_forgotten, worker_missing, worker_outlives_master, zombie_left;
-bool descriptor_left_open;
+bool descriptor_left_open, pool_given_up, reason_lost;
 
 inline demand(condition, name)
 {
@@ -107,8 +136,8 @@ hidden mtype r;
 inline close_connection(which)
 {
     descriptors[which]--;
-    demand(descriptors[which] > 0 || finished[which] || forfeit[which] || doing == WORKERS_END ||
-           doing == OVER, connection_lost)
+    demand(descriptors[which] > 0 || finished[which] || forfeit[which] ||
+           doing == WORKERS_CLOSE || doing == OVER, connection_lost)
 }
 
 inline close_master_end(which)
@@ -159,11 +188,10 @@ inline close_inherited(k)
     inherited_listener[k] = false
 }
 
-/* A worker ends, whyever: the kernel closes all that it has. */
+/* A worker ends, whyever: the kernel closes all that it has, and sends SIGCHLD. */
 inline worker_ends(k)
 {
     printf("worker %d ends\n", k);
-    at[k] = ZOMBIE;
     close_inherited(k);
     if
     :: serves[k] != NONE ->
@@ -172,7 +200,17 @@ inline worker_ends(k)
     :: else
     fi;
     serves[k] = NONE;
-    close_worker_end(k)
+    if
+    :: at[k] != CLOSED -> close_worker_end(k)
+    :: else
+    fi;
+    /* What waits in its queue, its helper will not take. */
+    if
+    :: len(down[k]) > 0 -> down[k]?<x>; forfeit[x] = true; x = 0
+    :: else
+    fi;
+    at[k] = ZOMBIE;
+    sigchld = sigchld || (hidden_by[k] == NOBODY && doing != OVER)
 }
 
 /* The master ends, whyever. */
@@ -184,11 +222,12 @@ inline master_ends()
     do
     :: w < N ->
         if
-        :: state[w] != VACANT -> close_master_end(channel[w])
+        :: state[w] != GONE -> close_master_end(channel[w])
         :: else
         fi;
-        state[w] = VACANT;
+        state[w] = GONE;
         channel[w] = 0;
+        process[w] = NONE;
         w++
     :: else -> break
     od;
@@ -203,8 +242,9 @@ inline master_ends()
     :: else
     fi;
     listeners--;
-    new_pair = NONE; connection = NONE; idle = 0; vacant = N; place = 0; readable = 0;
-    at_listener = false; waited = false; exhausted = false; failed = false
+    new_pair = NONE; connection = NONE; idle = 0; place = 0; readable = 0;
+    unwatched = 0; due = 0; dismissed = 0; pressed = 0; unreaped = 0;
+    at_listener = false; at_deaths = false; sigchld = false; exhausted = false; failed = false
 }
 
 /* ---- a worker: worker_begin, pool_work, pool_cannot_start ---- */
@@ -216,7 +256,7 @@ active [K] proctype Worker()
 end:
     do
     :: d_step { at[k] == FORKED -> /* close(channel[0]), and what worker_begin closes */
-        at[k] = (refusals > 0 -> START : REPORT);
+        at[k] = (refusals + hangings > 0 -> START : REPORT);
         bits = 0;
 #ifdef SIBLINGS_KEPT
         bits = inherited_ends[k] & ~(1 << k);
@@ -235,10 +275,18 @@ end:
         inherited_connection[k] = w;
         inherited_ends[k] = bits }
 
-    :: d_step { (at[k] == START || at[k] == REPORT) && master_end[k] > 0 ->
+    :: d_step { (at[k] == START || at[k] == REPORT || at[k] == LATE) && master_end[k] > 0 ->
         printf("worker %d reports: I am idle\n", k);
         up[k]!I_AM_IDLE;
         at[k] = READ_FD }
+    :: d_step { at[k] == START && hangings > 0 ->
+        printf("worker %d hangs\n", k);
+        hangings--;
+        at[k] = HUNG }
+    :: d_step { at[k] == START && hangings > 0 ->
+        printf("worker %d is late\n", k);
+        hangings--;
+        at[k] = LATE }
     :: d_step { at[k] == START && refusals > 0 ->
         printf("worker %d reports: I cannot start\n", k);
         refusals--;
@@ -279,10 +327,38 @@ end:
 
     /* EPIPE or ECONNRESET from report; end-of-file from read_fd; after pool_cannot_start */
     :: d_step { at[k] == LEAVE || (master_end[k] == 0 &&
-                (at[k] == START || at[k] == REPORT || (at[k] == READ_FD && len(down[k]) == 0))) ->
+                (at[k] == START || at[k] == REPORT || at[k] == LATE ||
+                 (at[k] == READ_FD && len(down[k]) == 0))) ->
         worker_ends(k) }
 
-    /* kill from outside, or SIGTERM from workers_end */
+    :: d_step { closings > 0 && HAS_CHANNEL(k) && at[k] != FORKED ->
+        printf("worker %d closes its channel\n", k);
+        closings--;
+        close_worker_end(k);
+        if
+        :: serves[k] != NONE -> forfeit[serves[k]] = true; close_connection(serves[k])
+        :: else
+        fi;
+        serves[k] = NONE;
+        at[k] = CLOSED }
+    :: d_step { helpers > 0 && HAS_CHANNEL(k) && at[k] != FORKED ->
+        printf("worker %d has a helper\n", k);
+        helpers--;
+        helper[k] = true;
+        worker_end[k]++ }
+    :: d_step { tracers > 0 && ALIVE(k) ->
+        tracers--;
+        hidden_by[k] = FOR_A_WHILE }
+    :: d_step { tracers > 0 && ALIVE(k) ->
+        tracers--;
+        hidden_by[k] = FOR_EVER }
+    :: d_step { hidden_by[k] == FOR_A_WHILE && at[k] == ZOMBIE ->
+        printf("the tracer lets go of worker %d\n", k);
+        hidden_by[k] = NOBODY;
+        let_go[k] = doing == WORKERS_CLOSE || doing == OVER;
+        sigchld = doing != OVER }
+
+    /* kill from outside, or SIGTERM from end_all */
     :: d_step { ALIVE(k) && (deaths > 0 || told) ->
         deaths = (told -> deaths : deaths - 1);
         printf("worker %d is killed\n", k);
@@ -292,7 +368,7 @@ end:
 
 /* ---- the master: pool_run ---- */
 
-#define READABLE(i) (state[i] != VACANT && \
+#define READABLE(i) (state[i] != GONE && !(unwatched & (1 << i)) && \
     (len(up[channel[i]]) > 0 || worker_end[channel[i]] == 0))
 #if N == 2
 #define ANY_CHANNEL (READABLE(0) || READABLE(1))
@@ -318,18 +394,31 @@ end:
 #define RETRIES true
 #endif
 
-#define READY (ANY_CHANNEL || (LISTENS && arrived > accepted))
+#define READY (ANY_CHANNEL || sigchld || (LISTENS && arrived > accepted))
 
-/* workers_end up to the SIGTERM; before it pool_run closes a connection that was kept. */
+/* The end of pool_run, up to the SIGTERM of end_all. */
 inline end_pool()
 {
     printf("the master ends the pool\n");
-    doing = WORKERS_END;
+    demand(stop || !ready, pool_given_up);
+    doing = WORKERS_CLOSE;
     if
     :: connection != NONE -> close_connection(connection)
     :: else
     fi;
     connection = NONE;
+    w = 0;
+    do
+    :: w < N ->
+        if
+        :: state[w] != GONE -> close_master_end(channel[w])
+        :: else
+        fi;
+        state[w] = GONE;
+        channel[w] = 0;
+        w++
+    :: else -> break
+    od;
     place = 0;
     told = true
 }
@@ -340,59 +429,176 @@ inline next_round()
     place = 0;
     if
     :: failed -> end_pool()
-    :: else -> doing = (vacant > 0 -> FILL_PLACES : WAIT_READABLE)
+    :: else -> doing = FILL_PLACES
     fi;
     at_listener = false
 }
 
-/* The order of run(): all reports, then accept, then hand over. */
+/* The order of run(): all reports, the dead, then accept, then hand over. */
 inline go_on()
 {
     if
     :: readable != 0 -> doing = WORKER_REPORT
-    :: readable == 0 && at_listener && STILL_IDLE -> doing = ACCEPT_CONNECTION
-    :: readable == 0 && connection != NONE && idle > 0 && RETRIES -> doing = HAND_OVER
+    :: readable == 0 && at_deaths -> doing = FIND_DEAD
+    :: readable == 0 && !at_deaths && at_listener && STILL_IDLE -> doing = ACCEPT_CONNECTION
+    :: readable == 0 && !at_deaths && !(at_listener && STILL_IDLE) &&
+       connection != NONE && idle > 0 && RETRIES -> doing = HAND_OVER
     :: else -> next_round()
     fi;
     place = 0
 }
 
-/* SIGKILL, waitpid, close, and the place is free. */
-inline worker_lost(i)
+/* Before ready that ends the pool. */
+inline cannot_start()
 {
-    printf("the master has lost worker %d\n", channel[i]);
-    failed = failed || (state[i] == STARTING && resigned[channel[i]]);
-    demand(!ALIVE(channel[i]), live_worker_replaced);
-#ifndef NOT_REAPED
-    at[channel[i]] = REAPED;
+#ifdef REPLACEMENT_DECIDES
+    failed = true
+#else
+    failed = failed || !ready
 #endif
+}
+
+inline forget(i)
+{
     if
     :: state[i] == IDLE -> idle--
     :: else
     fi;
     close_master_end(channel[i]);
-    state[i] = VACANT;
+    state[i] = GONE;
     channel[i] = 0;
-#ifndef NOT_REPLACED
-    vacant++
-#endif
+    unwatched = unwatched & ~(1 << i)
 }
+
+/* Also when the worker in the place has died; then there is nobody to dismiss. */
+inline part_with(i)
+{
+    printf("the master parts with worker %d\n", channel[i]);
+    forget(i);
+    dismissed = (process[i] == NONE -> dismissed : dismissed | (1 << i))
+}
+
+/* When the pause of the place is over, FILL_PLACES chooses. */
+inline vacate(i)
+{
+    demand(!ALIVE(process[i]), live_worker_replaced);
+    process[i] = NONE;
+    dismissed = dismissed & ~(1 << i);
+    pressed = pressed & ~(1 << i)
+}
+
+/* Reads all that is there; more than one report breaks the protocol. */
+inline worker_report(i)
+{
+    x = len(up[channel[i]]);
+    r = 0;
+    do
+    :: len(up[channel[i]]) > 0 -> up[channel[i]]?r
+    :: else -> break
+    od;
+    if
+    :: x == 1 && r == I_AM_IDLE && state[i] != IDLE ->
+        printf("the master reads: worker %d is idle\n", channel[i]);
+        state[i] = IDLE;
+        idle++
+    :: x == 1 && r == CANNOT_START && state[i] == STARTING ->
+        cannot_start();
+        part_with(i)
+    :: x == 0 && worker_end[channel[i]] > 0 /* EAGAIN */
+#ifdef EOF_IGNORED
+    :: x == 0 && worker_end[channel[i]] == 0
+#else
+    :: x == 0 && worker_end[channel[i]] == 0 && state[i] == STARTING ->
+#ifdef EOF_WATCHED
+        skip
+#else
+        unwatched = unwatched | (1 << i)
+#endif
+#endif
+    :: else -> part_with(i)
+    fi;
+    x = 0;
+    r = 0
+}
+
+inline worker_died(i)
+{
+    y = channel[i];
+#ifndef LAST_WORDS_LOST
+    if
+    :: state[i] != GONE -> worker_report(i)
+    :: else
+    fi;
+#endif
+    if
+    :: state[i] != GONE ->
+        demand(state[i] != STARTING || len(up[y]) == 0, reason_lost);
+        if
+        :: state[i] == STARTING && resigned[y] -> cannot_start()
+        :: else
+        fi;
+        forget(i)
+    :: else
+    fi;
+    y = 0
+}
+
+#define VACANT(i) (process[i] == NONE)
+#if N == 2
+#define ALL_VACANT (VACANT(0) * 1 + VACANT(1) * 2)
+#else
+#define ALL_VACANT (VACANT(0) * 1 + VACANT(1) * 2 + VACANT(2) * 4)
+#endif
+
+/* Who may be found late: it has not reported, nor has select said that it has. */
+#define HANGS(i) (state[i] == STARTING && len(up[channel[i]]) == 0 && \
+    (at[channel[i]] == HUNG || at[channel[i]] == LATE || at[channel[i]] == CLOSED || \
+     (at[channel[i]] == ZOMBIE && hidden_by[channel[i]] != NOBODY)))
+#if N == 2
+#define ANY_HANGS (HANGS(0) || HANGS(1))
+#else
+#define ANY_HANGS (HANGS(0) || HANGS(1) || HANGS(2))
+#endif
+#ifdef NO_DEADLINE_LATER
+#define DEADLINE (!ready)
+#else
+#define DEADLINE true
+#endif
+
+/* The place of a dismissed worker: SIGKILL; and when that has not helped, it leaves its place. */
+#define STAYS(i) ((pressed & (1 << i)) && hidden_by[process[i]] == NOBODY)
+#define PRESSES(i) ((dismissed & (1 << i)) && !STAYS(i))
+#if N == 2
+#define ANY_PRESSES (PRESSES(0) || PRESSES(1))
+#else
+#define ANY_PRESSES (PRESSES(0) || PRESSES(1) || PRESSES(2))
+#endif
+#ifdef UNREAPABLE_STAYS
+#undef PRESSES
+#define PRESSES(i) ((dismissed & ~pressed) & (1 << i))
+#endif
+#ifdef NOT_DISMISSED
+#undef PRESSES
+#define PRESSES(i) false
+#endif
 
 active proctype Master()
 {
 end:
     do
-    :: d_step { doing == FILL_PLACES && started >= N && !waited -> /* fill_at is yet to come */
+    :: d_step { doing == FILL_PLACES && due == 0 ->
         doing = WAIT_READABLE }
-    :: d_step { doing == FILL_PLACES && shortages > 0 -> /* socketpair or fork fails */
+    :: d_step { doing == FILL_PLACES && due != ALL_VACANT -> /* pauses may be over at any moment */
+        due = ALL_VACANT }
+    :: d_step { doing == FILL_PLACES && due != 0 && shortages > 0 -> /* socketpair or fork fails */
+        printf("the master cannot start a worker\n");
         shortages--;
-        failed = !ready;
-        waited = false;
+        cannot_start();
+        due = 0;
         doing = WAIT_READABLE }
-    :: d_step { doing == FILL_PLACES -> /* worker_start: socketpair, fork */
+    :: d_step { doing == FILL_PLACES && due != 0 -> /* worker_start: socketpair, fork */
         demand(started < K, live_worker_replaced);
         printf("the master forks worker %d\n", started);
-        waited = true; /* and so this goes on until no place is vacant */
         new_pair = started;
         at[started] = FORKED;
         master_end[started] = 2;
@@ -402,7 +608,7 @@ end:
         do
         :: w < N ->
             if
-            :: state[w] != VACANT ->
+            :: state[w] != GONE ->
                 master_end[channel[w]]++;
                 bits = bits | (1 << channel[w])
             :: else
@@ -426,15 +632,15 @@ end:
 #endif
         w = 0;
         do
-        :: state[w] != VACANT -> w++
+        :: !(due & (1 << w)) -> w++
         :: else -> break
         od;
         state[w] = STARTING;
         channel[w] = new_pair;
+        process[w] = new_pair;
         new_pair = NONE;
-        vacant--;
-        waited = vacant > 0;
-        doing = (vacant > 0 -> FILL_PLACES : WAIT_READABLE) }
+        due = due & ~(1 << w);
+        doing = FILL_PLACES }
 
     :: d_step { doing == WAIT_READABLE && stop ->
         end_pool() }
@@ -452,12 +658,43 @@ end:
         od;
         readable = bits;
         at_listener = LISTENS && arrived > accepted;
+        at_deaths = sigchld;
         exhausted = false;
         go_on() }
-    :: d_step { doing == WAIT_READABLE && !stop && !READY && (vacant > 0 || exhausted) ->
-        waited = vacant > 0; /* a moment has passed; a step only when something comes of it */
+    :: d_step { doing == WAIT_READABLE && !stop && !READY && (ALL_VACANT != 0 || exhausted) ->
+        due = ALL_VACANT; /* a moment has passed; a step only when something comes of it */
         exhausted = false;
         go_on() }
+    :: d_step { doing == WAIT_READABLE && !stop && ANY_HANGS && DEADLINE -> /* find_late_starters */
+        w = 0;
+        do
+        :: !HANGS(w) -> w++
+        :: else -> break
+        od;
+        printf("worker %d has not reported in time\n", channel[w]);
+        cannot_start();
+        part_with(w);
+        next_round() }
+    :: d_step { doing == WAIT_READABLE && !stop && ANY_PRESSES -> /* press; a grace is over */
+        place = 0;
+        do
+        :: !PRESSES(place) -> place++
+        :: else -> break
+        od;
+        if
+        :: !(pressed & (1 << place)) ->
+            pressed = pressed | (1 << place);
+            if
+            :: ALIVE(process[place]) -> worker_ends(process[place])
+            :: else
+            fi
+        :: else ->
+            printf("worker %d leaves its place\n", process[place]);
+            unreaped = unreaped | (1 << process[place]);
+            vacate(place)
+        fi;
+        place = 0;
+        doing = FILL_PLACES }
 
     :: d_step { doing == WORKER_REPORT ->
         do
@@ -465,26 +702,60 @@ end:
         :: else -> break
         od;
         readable = readable & ~(1 << place);
-        x = len(up[channel[place]]);
-        r = 0;
+        worker_report(place);
+        go_on() }
+
+    :: d_step { doing == FIND_DEAD -> /* workers_reap: signals_next */
+#ifndef CLEARED_LATE
+        sigchld = false;
+#endif
+        doing = LOOK_AT_PLACES }
+    :: d_step { doing == LOOK_AT_PLACES -> /* waitpid, worker_died; reap_others */
+#ifndef NOT_REAPED_LATER
+        w = 0;
         do
-        :: len(up[channel[place]]) > 0 -> up[channel[place]]?r
+        :: w < K ->
+            if
+            :: (unreaped & (1 << w)) && at[w] == ZOMBIE && hidden_by[w] == NOBODY ->
+                at[w] = REAPED;
+                unreaped = unreaped & ~(1 << w)
+            :: else
+            fi;
+            w++
         :: else -> break
         od;
-        if
-        :: x == 1 && r == I_AM_IDLE && state[place] != IDLE ->
-            printf("the master reads: worker %d is idle\n", channel[place]);
-            state[place] = IDLE;
-            idle++
-        :: x == 1 && r == CANNOT_START && state[place] == STARTING ->
-            failed = true
-#ifdef EOF_IGNORED
-        :: x == 0
 #endif
-        :: else -> worker_lost(place)
-        fi;
-        x = 0;
-        r = 0;
+        place = 0;
+        do
+        :: place < N ->
+            if
+#ifdef EOF_ONLY
+            :: state[place] == GONE &&
+#else
+            ::
+#endif
+               process[place] != NONE && at[process[place]] == ZOMBIE &&
+               hidden_by[process[place]] == NOBODY ->
+                printf("the master reaps worker %d\n", process[place]);
+#ifndef NOT_REAPED
+                at[process[place]] = REAPED;
+#endif
+#ifndef NOT_REPLACED
+                vacate(place);
+#endif
+                worker_died(place)
+            :: else
+            fi;
+            place++
+        :: else -> break
+        od;
+        w = 0;
+        at_deaths = false;
+#ifdef CLEARED_LATE
+        doing = CLEAR }
+    :: d_step { doing == CLEAR ->
+        sigchld = false;
+#endif
         go_on() }
 
     :: d_step { doing == ACCEPT_CONNECTION && shortages > 0 ->
@@ -533,7 +804,7 @@ end:
             close_connection(connection);
             connection = NONE;
 #endif
-            worker_lost(place);
+            part_with(place);
             go_on()
 #endif
         fi;
@@ -547,21 +818,34 @@ end:
 #endif
         next_round() }
 
-    :: d_step { doing == WORKERS_END && place < N -> /* waitpid, or SIGKILL and waitpid; close */
+    :: d_step { doing == WORKERS_CLOSE && place < N
+#ifdef WAITPID_BLOCKS
+            && (process[place] == NONE || hidden_by[process[place]] == NOBODY)
+#endif
+            -> /* children_end: waitpid, or SIGKILL and waitpid; who is hidden is left */
         if
-        :: state[place] != VACANT ->
+        :: process[place] != NONE ->
             if
-            :: ALIVE(channel[place]) -> worker_ends(channel[place])
+            :: ALIVE(process[place]) -> worker_ends(process[place])
             :: else
             fi;
-            at[channel[place]] = REAPED;
-            close_master_end(channel[place]);
-            state[place] = VACANT;
-            channel[place] = 0
+            if
+            :: hidden_by[process[place]] == NOBODY -> at[process[place]] = REAPED
+            :: else
+            fi;
+            process[place] = NONE
         :: else
         fi;
         place++ }
-    :: d_step { doing == WORKERS_END && place == N ->
+    :: d_step { doing == WORKERS_CLOSE && place == N ->
+        w = 0;
+        do
+        :: w < K -> /* reap_others, of workers_close */
+            at[w] = ((unreaped & (1 << w)) && at[w] == ZOMBIE && hidden_by[w] == NOBODY ->
+                     REAPED : at[w]);
+            w++
+        :: else -> break
+        od;
         master_ends() }
     od
 }
@@ -589,6 +873,11 @@ end:
 
 /* ---- what must be true when nothing can go on ---- */
 
+/* Of these the kernel tells the master nothing: no SIGCHLD, and no end-of-file. */
+#define HIDDEN(k) (helper[k] && (at[k] == CLOSED || (at[k] == ZOMBIE && hidden_by[k] != NOBODY)))
+/* In the program PR_SET_PDEATHSIG ends these. */
+#define MAY_STAY(k) (killed && (at[k] == HELD || at[k] == HUNG || at[k] == CLOSED))
+
 active proctype Auditor()
 {
     timeout;
@@ -597,8 +886,10 @@ active proctype Auditor()
         w = 0;
         do
         :: w < N ->
-            demand(doing == OVER || state[w] != VACANT, worker_missing);
-            demand(doing == OVER || state[w] == IDLE || at[channel[w]] == HELD, deadlock);
+            demand(doing == OVER || (state[w] != GONE && (ALIVE(channel[w]) || HIDDEN(channel[w]))),
+                   worker_missing);
+            demand(doing == OVER || state[w] == IDLE || at[channel[w]] == HELD ||
+                   HIDDEN(channel[w]), deadlock);
             w++
         :: else -> break
         od;
@@ -608,15 +899,24 @@ active proctype Auditor()
         w = 0;
         do
         :: w < K ->
-            demand(!ALIVE(w) || at[w] == READ_FD || at[w] == HELD, deadlock);
-            demand(doing != OVER || !ALIVE(w) || (killed && at[w] == HELD), worker_outlives_master);
-            demand(at[w] != ZOMBIE || killed, zombie_left);
-            demand(worker_end[w] == (ALIVE(w) -> 1 : 0), descriptor_left_open);
-            demand(master_end[w] == (ALIVE(w) && doing != OVER -> 1 : 0), descriptor_left_open);
+            demand(!ALIVE(w) || at[w] == READ_FD || at[w] == HELD || HIDDEN(w) || MAY_STAY(w),
+                   deadlock);
+            demand(doing != OVER || !ALIVE(w) || MAY_STAY(w), worker_outlives_master);
+            demand(at[w] != ZOMBIE || killed || hidden_by[w] != NOBODY || let_go[w], zombie_left);
+            demand(worker_end[w] == HAS_CHANNEL(w) + helper[w], descriptor_left_open);
+            demand(master_end[w] == (doing != OVER && (state[0] != GONE && channel[0] == w ||
+                   state[1] != GONE && channel[1] == w || state[N-1] != GONE && channel[N-1] == w)),
+                   descriptor_left_open);
             if
-            :: at[w] == HELD -> descriptors[serves[w]]-- /* the only one that may be */
+            :: at[w] == HELD -> descriptors[serves[w]]-- /* the only one that may be ... */
             :: else
             fi;
+            do
+            :: len(down[w]) > 0 && helper[w] && !HAS_CHANNEL(w) -> /* ... or are a helper's */
+                down[w]?x;
+                descriptors[x]--
+            :: else -> break
+            od;
             w++
         :: else -> break
         od;
@@ -631,13 +931,16 @@ active proctype Auditor()
     }
 }
 
-#define ENDED(k) (!ALIVE(k) || (killed && at[k] == HELD))
+#define ENDED(k) (!ALIVE(k) || MAY_STAY(k))
 #if K == 3
 #define ALL_ENDED (doing == OVER && ENDED(0) && ENDED(1) && ENDED(2))
 #elif K == 4
 #define ALL_ENDED (doing == OVER && ENDED(0) && ENDED(1) && ENDED(2) && ENDED(3))
-#else
+#elif K == 5
 #define ALL_ENDED (doing == OVER && ENDED(0) && ENDED(1) && ENDED(2) && ENDED(3) && ENDED(4))
+#else
+#define ALL_ENDED (doing == OVER && ENDED(0) && ENDED(1) && ENDED(2) && ENDED(3) && ENDED(4) && \
+    ENDED(5))
 #endif
 
 ltl ends { [] ((stop || doing == OVER) -> <> ALL_ENDED) }
