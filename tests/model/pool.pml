@@ -103,7 +103,8 @@ bool at_listener, at_deaths;    /* ... and of these */
 /* ---- from outside ---- */
 
 bool stop;                      /* pool_config.stop is readable */
-bool killed;                    /* kill -9 of the master */
+bool killed;                    /* kill -9 of the master ... */
+bool spared;                    /* ... will not come */
 bool told;                      /* SIGTERM to the workers */
 byte deaths = D;
 byte shortages = SHORT;
@@ -582,6 +583,12 @@ inline worker_died(i)
 #define PRESSES(i) false
 #endif
 
+#ifdef WAITPID_BLOCKS
+#define BLOCKS(i) (process[i] != NONE && hidden_by[process[i]] != NOBODY)
+#else
+#define BLOCKS(i) false
+#endif
+
 active proctype Master()
 {
 end:
@@ -818,11 +825,8 @@ end:
 #endif
         next_round() }
 
-    :: d_step { doing == WORKERS_CLOSE && place < N
-#ifdef WAITPID_BLOCKS
-            && (process[place] == NONE || hidden_by[process[place]] == NOBODY)
-#endif
-            -> /* children_end: waitpid, or SIGKILL and waitpid; who is hidden is left */
+    /* children_end: waitpid, or SIGKILL and waitpid; who is hidden is left */
+    :: d_step { doing == WORKERS_CLOSE && place < N && !BLOCKS(place) ->
         if
         :: process[place] != NONE ->
             if
@@ -863,7 +867,11 @@ end:
     :: d_step { !stop && doing != OVER ->
         printf("stop becomes readable\n");
         stop = true }
-    :: d_step { doing != OVER ->
+    :: d_step { !stop && doing != OVER -> /* and nobody is to help it end */
+        printf("stop becomes readable, and stays the last that happens\n");
+        stop = true;
+        spared = true }
+    :: d_step { doing != OVER && !spared ->
         printf("kill -9 of the master\n");
         killed = true;
         master_ends() }
