@@ -730,6 +730,13 @@ static int played_nanosleep(const struct timespec *wanted, struct timespec *left
     return 0;
 }
 
+static int64_t latest_end_ms(void)
+{
+    int grace_ms = play.config.grace_ms ? play.config.grace_ms : GRACE_MS;
+
+    return play.ending_ms + grace_ms + REAP_MS;
+}
+
 /* In children_end only. Who reads end-of-file ends, but for those that do not. */
 static int played_sigtimedwait(const sigset_t *signals, siginfo_t *info,
                                const struct timespec *timeout)
@@ -738,6 +745,7 @@ static int played_sigtimedwait(const sigset_t *signals, siginfo_t *info,
     DEMAND(timeout->tv_sec > 0 || timeout->tv_nsec > 0);
     if (play.ending_ms == 0)
         play.ending_ms = played_ms();
+    DEMAND(played_ms() <= latest_end_ms());
     while (!play.child_signal && step_left())
         next_step();
     for (int i = 0; i < play.players_count; i++) {
@@ -1107,12 +1115,11 @@ static void begin(void)
 static void look_back(int result)
 {
     const struct pool_config *config = &play.config;
-    int grace_ms = config->grace_ms ? config->grace_ms : GRACE_MS;
 
     DEMAND(result == 0 || result == -1);
     DEMAND(result == 0 ? play.stopped && play.said <= 1 : play.said == 1);
     DEMAND(result == 0 || !play.was_ready || play.select_broken); /* once ready, it goes on */
-    DEMAND(play.ending_ms == 0 || played_ms() - play.ending_ms <= grace_ms + REAP_MS);
+    DEMAND(play.ending_ms == 0 || played_ms() <= latest_end_ms());
     for (int i = 0; i < play.players_count; i++) {
         const struct player *player = &play.players[i];
         DEMAND(player->reaped || player->was_held || player->stranger);

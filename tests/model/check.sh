@@ -26,19 +26,19 @@ runs="
 rests-no-death       |none|-DC=4 -DD=0 $short -DHANG=1|safety
 rests-one-death      |none|-DC=3 -DD=1 $short|safety
 rests-two-deaths     |none|-DC=3 -DD=2 -DSHORT=1|safety
-rests-hidden         |none|-DC=3 -DD=1 $hidden|safety
+rests-hidden         |none|-DC=2 -DD=1 $hidden|safety
 rests-closing        |none|-DC=2 -DD=1 -DCLOSE=1 -DHELP=1|safety
 rests-hanging        |none|-DC=2 -DD=1 -DHANG=1 -DTRACE=1|safety
 ending-no-death      |none|-DENDING -DC=4 -DD=0 $short -DHANG=1|safety
 ending-one-death     |none|-DENDING -DC=2 -DD=1 $short|safety
 ending-two-deaths    |none|-DENDING -DC=2 -DD=2|safety
-ending-hidden        |none|-DENDING -DC=1 -DD=1 $hidden|safety
-ending-closing       |none|-DENDING -DC=2 -DD=0 -DCLOSE=1 -DTRACE=1|safety
+ending-hidden        |none|-DENDING -DC=2 -DD=0 $hidden|safety
+ending-closing       |none|-DENDING -DC=1 -DD=0 -DCLOSE=1 $hidden|safety
 rests-never-spins    |none|-DC=2 -DD=1 $short|cycles
 hidden-never-spins   |none|-DC=1 -DD=0 -DCLOSE=1 $hidden|cycles
 hanging-never-spins  |none|-DC=2 -DD=0 -DHANG=1 -DTRACE=1|cycles
-ending-never-spins   |none|-DENDING -DC=1 -DD=1 $hidden|cycles
-ending-all-end       |none|-DENDING -DC=1 -DD=1 -DREFUSE=1 -DTRACE=1|ends
+ending-never-spins   |none|-DENDING -DC=1 -DD=1 -DTRACE=1|cycles
+ending-all-end       |none|-DENDING -DC=1 -DD=1 -DHELP=1|ends
 STALE_ACCEPT         |accepted_without_idle|-DC=3 -DD=1|safety
 OVERLOAD_DROPPED     |accepted_without_idle|-DC=4 -DD=0|safety
 DEAD_DROPS           |connection_lost|-DC=2 -DD=1|safety
