@@ -597,10 +597,10 @@ static void next_step(void)
     }
 }
 
-/* Each replaced call begins so. */
-static void call_begins(enum moment moment)
+/* Replaced calls begin so: with one step at most, so that the script can choose its call. */
+static void call_begins(void)
 {
-    while (step_left() && *play.script.next & moment)
+    if (step_left() && *play.script.next & AT_A_CALL)
         next_step();
 }
 
@@ -685,7 +685,8 @@ static int played_select(int count, fd_set *readable, fd_set *writable, fd_set *
     play.exhausted = false;
     /* It has said why it fails: it may look once more, and then ends. */
     DEMAND(play.said == 0 || ++play.last_looks == 1);
-    call_begins(AT_SELECT | AT_A_CALL);
+    while (step_left() && *play.script.next & (AT_SELECT | AT_A_CALL))
+        next_step();
     if (fails(&play.select)) {
         if (errno == ENOMEM)
             fall_short();
@@ -777,7 +778,7 @@ static int played_clock_gettime(clockid_t clock, struct timespec *now)
 
 static int played_socketpair(int domain, int type, int protocol, int pair[2])
 {
-    call_begins(AT_A_CALL);
+    call_begins();
     if (play.owed > 0)
         play.owed--; /* it tries */
     if (fails(&play.socketpair))
@@ -806,7 +807,7 @@ static int played_accept4(int listener, struct sockaddr *address, socklen_t *len
         somebody_idle = somebody_idle || (!play.players[i].reaped &&
                                           play.players[i].reports > play.players[i].connections);
     DEMAND(somebody_idle);
-    call_begins(AT_A_CALL);
+    call_begins();
     if (fails(&play.accept)) {
         if (errno != EAGAIN && errno != ECONNABORTED)
             fall_short();
@@ -823,7 +824,7 @@ static int played_write_fd(int channel, const void *data, size_t length, int fd)
     struct player *player = player_at(channel);
 
     DEMAND(length == 1 && *(const char *)data == 0 && never_waits(channel));
-    call_begins(AT_A_CALL);
+    call_begins();
     if (fails(&play.write)) {
         if (errno == EPIPE || errno == ECONNRESET || errno == EAGAIN)
             player->faulty = true;
@@ -845,7 +846,7 @@ static int played_write_fd(int channel, const void *data, size_t length, int fd)
 static ssize_t played_read(int fd, void *buffer, size_t length)
 {
     DEMAND(never_waits(fd));
-    call_begins(AT_A_CALL);
+    call_begins();
     if (fd == play.deaths) {
         struct signalfd_siginfo *info = buffer;
         eventfd_t count;
@@ -885,7 +886,7 @@ static pid_t played_fork(void)
 {
     int processes = 0;
 
-    call_begins(AT_A_CALL);
+    call_begins();
     if (fails(&play.fork))
         return -1;
     DEMAND(play.config.workers < FD_SETSIZE); /* more than select can watch */
@@ -918,7 +919,7 @@ static int played_kill(pid_t pid, int signal_number)
     struct player *player = child(pid);
 
     DEMAND(!player->stranger);
-    call_begins(AT_A_CALL);
+    call_begins();
     if (signal_number == SIGTERM) {
         DEMAND(play.stopped || play.said > 0);
     } else {
@@ -948,7 +949,7 @@ static pid_t played_waitpid(pid_t pid, int *status, int options)
     struct player *player = child(pid);
 
     DEMAND(options == WNOHANG); /* else it waits for what may never end */
-    call_begins(AT_A_CALL);
+    call_begins();
     if (!waited_for(player))
         return 0;
     if (status)
@@ -960,7 +961,7 @@ static int played_waitid(idtype_t which, id_t id, siginfo_t *info, int options)
 {
     (void)id;
     DEMAND(play.init && which == P_ALL && options == (WEXITED | WNOHANG | WNOWAIT));
-    call_begins(AT_A_CALL);
+    call_begins();
     for (int i = 0; i < play.players_count; i++) {
         const struct player *player = &play.players[i];
         if (!player->runs && !player->traced && !player->reaped) {
