@@ -148,6 +148,7 @@ struct client {
 /* Calls that are to fail: the next `times`, with `error`. */
 struct fault {
     int error, times;
+    int64_t shortage_ms; /* when the pool was last told so that something has run out */
 };
 
 static struct play {
@@ -160,6 +161,7 @@ static struct play {
     int rounds;       /* calls of select since the script was over */
     int last_looks;   /* calls of select since the pool has said why it fails */
     bool stopped;     /* `stop` is readable */
+    bool ending;      /* the pool knows that it is to end */
     bool settled;     /* it became so when every client had come to a worker, and all was well */
     bool script_over; /* and the workers oblige */
     bool high;        /* channels get numbers that select cannot watch */
@@ -171,11 +173,10 @@ static struct play {
     bool select_broken;   /* it has failed for a reason that does not pass */
     bool exhausted;       /* the last call that failed said that something has run out */
     bool shortage_is_new; /* and that is to be said */
-    int64_t shortage_ms;
-    int64_t looked_ms; /* at the last call of select */
-    int64_t ending_ms; /* when the pool began to wait for the end of its workers */
-    int said;          /* lines that are a reason to end */
-    int retries;       /* lines that say that a place will be tried again */
+    int64_t looked_ms;    /* at the last call of select */
+    int64_t ending_ms;    /* when the pool began to wait for the end of its workers */
+    int said;             /* lines that are a reason to end */
+    int retries;          /* lines that say that a place will be tried again */
     int first_reports;
     int owed; /* workers to be started at once */
     int deaths_told;
@@ -210,6 +211,12 @@ static int64_t played_ms(void)
     return play.clock_ns / 1000000;
 }
 
+static void let_fail(struct fault *fault, int error, int times)
+{
+    fault->error = error;
+    fault->times = times;
+}
+
 static bool fails(struct fault *fault)
 {
     if (fault->times == 0)
@@ -221,13 +228,13 @@ static bool fails(struct fault *fault)
 }
 
 /* The pool is told that something has run out. */
-static void fall_short(void)
+static void fall_short(struct fault *call)
 {
     int64_t now = played_ms();
 
     play.exhausted = true;
-    play.shortage_is_new = play.shortage_ms == 0 || now >= play.shortage_ms + SERIES_MS;
-    play.shortage_ms = now;
+    play.shortage_is_new = call->shortage_ms == 0 || now >= call->shortage_ms + SERIES_MS;
+    call->shortage_ms = now;
 }
 
 static bool never_waits(int fd)
@@ -465,22 +472,22 @@ static void set_fault(uint8_t call, uint8_t how)
 
     switch (call % 6) {
     case 0:
-        play.accept = (struct fault){accept_errors[which], times};
+        let_fail(&play.accept, accept_errors[which], times);
         break;
     case 1:
-        play.write = (struct fault){write_errors[which], times};
+        let_fail(&play.write, write_errors[which], times);
         break;
     case 2:
-        play.fork = (struct fault){which & 1 ? ENOMEM : EAGAIN, times};
+        let_fail(&play.fork, which & 1 ? ENOMEM : EAGAIN, times);
         break;
     case 3:
-        play.socketpair = (struct fault){which & 1 ? ENFILE : EMFILE, times};
+        let_fail(&play.socketpair, which & 1 ? ENFILE : EMFILE, times);
         break;
     case 4:
-        play.select = (struct fault){which < 4 ? EINTR : which < 7 ? ENOMEM : EBADF, times};
+        let_fail(&play.select, which < 4 ? EINTR : which < 7 ? ENOMEM : EBADF, times);
         break;
     case 5:
-        play.read = (struct fault){which & 1 ? EINTR : EAGAIN, times};
+        let_fail(&play.read, which & 1 ? EINTR : EAGAIN, times);
         break;
     }
 }
@@ -574,7 +581,7 @@ static void next_step(void)
     case 17:
         if (which < 128)
             play.pass = 1 + which;
-        else if (play.ending_ms == 0) /* the master was stopped: time has passed unseen */
+        else if (!play.ending) /* the master was stopped: time has passed unseen */
             play.clock_ns += (int64_t)(which - 127) * 150 * 1000000;
         break;
     case 18:
@@ -614,8 +621,8 @@ static void make_it_possible(void)
 
     play.script_over = true;
     play.high = false;
-    play.select = play.socketpair = play.fork = (struct fault){0};
-    play.accept = play.write = play.read = (struct fault){0};
+    play.select.times = play.socketpair.times = play.fork.times = 0;
+    play.accept.times = play.write.times = play.read.times = 0;
     play.pass = 0;
     for (int i = 0; i < play.players_count; i++)
         too_many += held(&play.players[i]);
@@ -689,7 +696,7 @@ static int played_select(int count, fd_set *readable, fd_set *writable, fd_set *
         next_step();
     if (fails(&play.select)) {
         if (errno == ENOMEM)
-            fall_short();
+            fall_short(&play.select);
         play.select_broken = errno == EBADF;
         return -1;
     }
@@ -704,6 +711,7 @@ static int played_select(int count, fd_set *readable, fd_set *writable, fd_set *
         if (found > 0) {
             /* Each event is dealt with in a few calls, or the pool spins. */
             DEMAND(++play.streak <= 16 + 4 * play.events);
+            play.ending = play.ending || FD_ISSET(play.stop, readable);
             return found;
         }
         play.streak = 0;
@@ -810,7 +818,7 @@ static int played_accept4(int listener, struct sockaddr *address, socklen_t *len
     call_begins();
     if (fails(&play.accept)) {
         if (errno != EAGAIN && errno != ECONNABORTED)
-            fall_short();
+            fall_short(&play.accept);
         return -1;
     }
     int connection = accept4(listener, address, length, flags);
@@ -829,7 +837,7 @@ static int played_write_fd(int channel, const void *data, size_t length, int fd)
         if (errno == EPIPE || errno == ECONNRESET || errno == EAGAIN)
             player->faulty = true;
         else
-            fall_short();
+            fall_short(&play.write);
         return -1;
     }
     int result = write_fd(channel, data, length, fd);
@@ -925,7 +933,7 @@ static int played_kill(pid_t pid, int signal_number)
     } else {
         /* Without a reason only at the end, to one that SIGTERM has not ended. */
         DEMAND(signal_number == SIGKILL);
-        DEMAND(player->faulty || !player->in_time || play.read_failed || play.ending_ms != 0);
+        DEMAND(player->faulty || !player->in_time || play.read_failed || play.ending);
         player->killed = true;
     }
     if (signal_number == SIGKILL || !player->stubborn)
@@ -1034,16 +1042,17 @@ static void played_log(const char *line, void *context)
         DEMAND(player->reaped && (!player->refused || play.read_failed));
     if (player && strstr(line, "has not reported"))
         DEMAND(!player->in_time || player->faulty || play.read_failed);
-    if (ends_with(line, "; will try again")) /* once, until a worker has started there */
+    if (ends_with(line, "; will try again")) { /* once, until a worker has started there */
         DEMAND(play.was_ready && ++play.retries <= play.config.workers + play.first_reports);
-    else
-        play.said++;
+        return;
+    }
+    play.said++;
+    play.ending = true;
 }
 
 static void played_log_line(const char *format, ...)
 {
-    DEMAND(format);
-    play.said++;
+    DEMAND(!format); /* all that the pool says, it gives to the one who asked for it */
 }
 
 static void played_died(pid_t worker, int status, long deaths, void *context)
@@ -1104,7 +1113,7 @@ static void begin(void)
         play.other_namespace = true;
         break;
     case 6:
-        play.signalfd = (struct fault){EMFILE, 1};
+        let_fail(&play.signalfd, EMFILE, 1);
         break;
     case 7:
         play.allocations = 1 + how % 3;

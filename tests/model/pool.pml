@@ -93,6 +93,7 @@ byte dismissed, pressed;        /* is to die; has had its SIGKILL */
 byte unreaped;                  /* workers, a bit each, that have left their places */
 byte connection = NONE;         /* accepted but not yet handed over */
 byte idle;
+byte were_idle;                 /* places in which a worker has been idle */
 bool ready, exhausted, failed;
 byte started;                   /* workers so far: the number of the next */
 byte new_pair = NONE;           /* a channel of which the master still has both ends */
@@ -426,7 +427,7 @@ inline end_pool()
 
 inline next_round()
 {
-    ready = ready || idle == N;
+    ready = ready || were_idle == (1 << N) - 1;
     place = 0;
     if
     :: failed -> end_pool()
@@ -501,6 +502,7 @@ inline worker_report(i)
     :: x == 1 && r == I_AM_IDLE && state[i] != IDLE ->
         printf("the master reads: worker %d is idle\n", channel[i]);
         state[i] = IDLE;
+        were_idle = were_idle | (1 << i);
         idle++
     :: x == 1 && r == CANNOT_START && state[i] == STARTING ->
         cannot_start();
