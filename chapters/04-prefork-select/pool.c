@@ -366,13 +366,13 @@ static int run(struct pool *pool)
         if (pool->connection != -1)
             hand_over(pool);
 
+        if (pool->failed)
+            return -1;
         if (!pool->ready && pool->were_idle == config->workers) {
             pool->ready = true;
             if (config->ready)
                 config->ready(config->context);
         }
-        if (pool->failed)
-            return -1;
     }
 }
 
