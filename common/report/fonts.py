@@ -8,12 +8,11 @@ License.
 import base64
 import html
 import json
-import os
-import pathlib
 import re
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / os.environ.get("BUILD", "build") / "slides/node_modules/@fontsource"
+import paths
+
+FOLDER = paths.BUILD / "slides/node_modules/@fontsource"
 # IBM Plex tells 1, l and I apart. Of it there is Latin with punctuation; arrows, signs of
 # mathematics, boxes and other alphabets come from DejaVu, which is large: only where something is
 # written that needs it.
