@@ -33,11 +33,11 @@ ending-no-death      |none|-DENDING -DC=4 -DD=0 $short -DHANG=1|safety
 ending-one-death     |none|-DENDING -DC=2 -DD=1 $short|safety
 ending-two-deaths    |none|-DENDING -DC=2 -DD=2|safety
 ending-hidden        |none|-DENDING -DC=2 -DD=0 $hidden|safety
-ending-closing       |none|-DENDING -DC=1 -DD=0 -DCLOSE=1 $hidden|safety
+ending-closing       |none|-DENDING -DC=1 -DD=0 -DCLOSE=1 -DTRACE=1|safety
 rests-never-spins    |none|-DC=2 -DD=1 $short|cycles
 hidden-never-spins   |none|-DC=1 -DD=0 -DCLOSE=1 $hidden|cycles
 hanging-never-spins  |none|-DC=2 -DD=0 -DHANG=1 -DTRACE=1|cycles
-ending-never-spins   |none|-DENDING -DC=1 -DD=1 -DTRACE=1|cycles
+ending-never-spins   |none|-DENDING -DC=1 -DD=1 -DHELP=1|cycles
 ending-all-end       |none|-DENDING -DC=1 -DD=1 -DHELP=1|ends
 STALE_ACCEPT         |accepted_without_idle|-DC=3 -DD=1|safety
 OVERLOAD_DROPPED     |accepted_without_idle|-DC=4 -DD=0|safety
@@ -61,6 +61,7 @@ WAITPID_BLOCKS       |deadlock|-DENDING -DC=2 -DD=0 -DTRACE=1|safety
 UNREAPABLE_STAYS     |worker_missing|-DC=2 -DD=1 -DTRACE=1|safety
 NOT_REAPED_LATER     |zombie_left|-DC=2 -DD=1 -DTRACE=1|safety
 NOT_DISMISSED        |worker_missing|-DC=2 -DD=0 -DCLOSE=1|safety
+READY_THOUGH_FAILED  |pool_given_up|-DC=2 -DD=1 -DSHORT=1|safety
 REPLACEMENT_DECIDES  |pool_given_up|-DC=2 -DD=1 -DREFUSE=1|safety
 NO_DEADLINE_LATER    |deadlock|-DC=2 -DD=1 -DHANG=1|safety
 LAST_WORDS_LOST      |reason_lost|-DC=2 -DD=1 -DREFUSE=1|safety

@@ -427,7 +427,14 @@ inline end_pool()
 
 inline next_round()
 {
+#ifndef READY_THOUGH_FAILED
+    if
+    :: failed
+    :: else -> ready = ready || were_idle == (1 << N) - 1
+    fi;
+#else
     ready = ready || were_idle == (1 << N) - 1;
+#endif
     place = 0;
     if
     :: failed -> end_pool()
