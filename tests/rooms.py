@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """rooms.py: each thing lies in its room, and can be found by its name.
 
-- A header is included by its bare name: who copies it into another project has it beside his sources.
-  So in common/, chapters/ and tests/ no two have the same name, and no exercise has one of that name
-  for something else.
-- Arrows point down: a chapter, and its tests, include no header of a chapter above; common/ includes
-  none of a chapter.
+- A header is included by its bare name: who copies it into another project has it beside his
+  sources. So in common/, chapters/ and tests/ no two have the same name, and no exercise has one of
+  that name for something else.
+- Arrows point down: a chapter, and its tests, include no header of a chapter above; common/
+  includes none of a chapter.
 - What an exercise uses is linked into it by its bare name, too: it may have no source of that name.
 - Tests mirror the tree: tests/common/D/X.c tests common/D/X.c (or .py, .sh), and tests/chapters
   likewise; SUITES lists the others.
@@ -62,8 +62,10 @@ def mistakes():
 
     modules = course.modules()
     for exercise in course.read_list():
-        linked = {pathlib.PurePath(file).stem: file for name in exercise.uses for file in modules[name]}
-        for path in files([f"{side}/{exercise.name}" for side in ("exercises", "solutions")], ".c", ".h"):
+        used = [file for name in exercise.uses for file in modules[name]]
+        linked = {pathlib.PurePath(file).stem: file for file in used}
+        both = [f"{side}/{exercise.name}" for side in ("exercises", "solutions")]
+        for path in files(both, ".c", ".h"):
             if path.suffix == ".h" and path.name in headers:
                 yield f"{path}: an exercise's header may not have the name of {headers[path.name]}"
             if path.suffix == ".c" and path.stem in linked:
