@@ -365,15 +365,20 @@ static void release(pid_t pid)
     while (WIFSTOPPED(status));
 }
 
+/* As many as at rest, besides the dead; and all of them wait, none is still starting. */
 static bool has_all_but_the_dead(void *argument)
 {
     const struct calm *calm = argument;
     pid_t workers[64];
-    int count = children_of(calm->server->pid, workers, 64), living = 0;
+    int count = children_of(calm->server->pid, workers, 64), waiting = 0;
 
-    for (int i = 0; i < count && i < 64; i++)
-        living += process_state(workers[i]) != 'Z';
-    return living >= at_least(WORKERS);
+    for (int i = 0; i < count && i < 64; i++) {
+        char state = process_state(workers[i]);
+        if (state != 'Z' && state != 'S')
+            return false;
+        waiting += state == 'S';
+    }
+    return waiting >= at_least(WORKERS);
 }
 
 static void serves_on_while_a_dead_worker_is_traced(void **state)

@@ -116,6 +116,7 @@ def pattern(shown):
             parts.append(r"(?:.*\n)*?")
         else:
             line = re.escape(line.rstrip()).replace(re.escape("..."), ".*?")
+            line = re.sub(r"(?:\\ )+(?=\d)", r" +", line)  # numbers stand in columns
             parts.append(re.sub(r"\d+", r"\\d+", line) + r"[ \t]*\n")
     return re.compile("(?m)^" + "".join(parts))
 
