@@ -16,8 +16,8 @@ PLOTS = plots.latency("percentiles")
 
 
 def measure(name):
-    """The pool, beside a process per connection."""
-    compare(name, ["01", "04"], [1, 8, 32], 3, 1)
+    """The pool, in one file and in modules, beside a process per connection."""
+    compare(name, ["01", "04-onefile", "04"], [1, 8, 32], 3, 1)
 
 
 def break_it():
