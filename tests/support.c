@@ -1,6 +1,7 @@
 #include "support.h"
 
 #include "cputime.h"
+#include "procstat.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -524,27 +525,11 @@ struct load_result load_finish(struct load *load)
 
 /* ---- processes ---- */
 
-/* Reads the state and the parent of a process. Returns false when there is none. */
-static bool read_stat(pid_t pid, char *state, pid_t *parent)
-{
-    char path[64], line[512];
-
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    char *got = fgets(line, sizeof(line), file);
-    fclose(file);
-    char *behind_name = got ? strrchr(line, ')') : NULL;
-    return behind_name && sscanf(behind_name, ") %c %d", state, parent) == 2;
-}
-
 char process_state(pid_t pid)
 {
-    char state;
-    pid_t parent;
+    struct procstat stat;
 
-    return read_stat(pid, &state, &parent) ? state : 0;
+    return procstat_read(pid, &stat) ? stat.state : 0;
 }
 
 /* Calls `visit` for each name in a directory of numbers. Returns how many, or -1. */
@@ -574,10 +559,9 @@ struct family {
 static void visit_process(int pid, void *argument)
 {
     struct family *family = argument;
-    char state;
-    pid_t parent;
+    struct procstat stat;
 
-    if (read_stat(pid, &state, &parent) && parent == family->parent) {
+    if (procstat_read(pid, &stat) && stat.parent == family->parent) {
         if (family->count < family->room)
             family->children[family->count] = pid;
         family->count++;

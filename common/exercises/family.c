@@ -1,5 +1,7 @@
 #include "family.h"
 
+#include "procstat.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +16,9 @@
 #include <unistd.h>
 
 struct process {
-    pid_t pid, parent;
-    char state;
+    pid_t pid;
     bool ours;
-    long ticks, threads, pages;
+    struct procstat stat;
 };
 
 void family_begin(void)
@@ -25,30 +26,10 @@ void family_begin(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
-/* Reads /proc/PID/stat: proc(5). Returns false when the process has gone. */
 static bool process_read(const char *pid, struct process *process)
 {
-    char path[32], text[1024];
-    long user, system, children_user, children_system;
-
-    snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file == -1)
-        return false;
-    ssize_t length = read(file, text, sizeof(text) - 1);
-    close(file);
-    if (length <= 0)
-        return false;
-    text[length] = '\0';
-    const char *rest = strrchr(text, ')'); /* the name before may contain anything */
     *process = (struct process){.pid = (pid_t)strtol(pid, NULL, 10)};
-    return rest &&
-           sscanf(rest, /* NOLINT(cert-err34-c): the kernel wrote it */
-                  ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld %ld %ld %*d %*d %ld "
-                  "%*d %*u %*u %ld",
-                  &process->state, &process->parent, &user, &system, &children_user,
-                  &children_system, &process->threads, &process->pages) == 8 &&
-           (process->ticks = user + system + children_user + children_system) >= 0;
+    return procstat_read(process->pid, &process->stat);
 }
 
 static int by_pid(const void *left, const void *right)
@@ -65,7 +46,7 @@ static void mark_ours(struct process *all, size_t count)
     for (bool more = true; more;) {
         more = false;
         for (size_t i = 0; i < count; i++) {
-            const struct process *parent, wanted = {.pid = all[i].parent};
+            const struct process *parent, wanted = {.pid = all[i].stat.parent};
             if (all[i].ours)
                 continue;
             parent = bsearch(&wanted, all, count, sizeof(*all), by_pid);
@@ -108,16 +89,17 @@ struct family family_survey(void)
     size_t count;
     struct process *all = read_all(&count);
     struct family family = {0};
-    long ticks = 0, pages = 0;
+    int64_t ticks = 0, pages = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (all[i].pid == getpid())
-            ticks += all[i].ticks; /* children that it has reaped */
+            ticks += all[i].stat.ticks + all[i].stat.children_ticks; /* it has reaped some */
         if (!all[i].ours)
             continue;
-        family.processes += all[i].threads > 0 ? all[i].threads : 1; /* a zombie has no thread */
-        ticks += all[i].ticks;
-        pages += all[i].pages;
+        family.processes +=
+            all[i].stat.threads > 0 ? all[i].stat.threads : 1; /* a zombie has no thread */
+        ticks += all[i].stat.ticks + all[i].stat.children_ticks;
+        pages += all[i].stat.pages;
     }
     free(all);
     family.cpu_seconds = ticks / sysconf(_SC_CLK_TCK);
@@ -132,7 +114,7 @@ static size_t signal_all(int signal_number)
     struct process *all = read_all(&count);
 
     for (size_t i = 0; i < count; i++) {
-        if (all[i].ours && all[i].state != 'Z' && all[i].state != 'X') {
+        if (all[i].ours && all[i].stat.state != 'Z' && all[i].stat.state != 'X') {
             kill(all[i].pid, signal_number);
             living++;
         }

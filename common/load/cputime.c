@@ -1,5 +1,7 @@
 #include "cputime.h"
 
+#include "procstat.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -18,34 +20,21 @@ struct process {
 /* Reads one process from /proc. Returns false when it has just gone. */
 static bool read_process(pid_t pid, struct process *process)
 {
-    char path[64], line[1024];
-    int64_t utime, stime, cutime, cstime;
-    int parent;
-    int64_t ns_per_tick = 1000000000 / sysconf(_SC_CLK_TCK);
+    struct procstat stat;
+    char path[64];
+    int64_t ns_per_tick = 1000000000 / sysconf(_SC_CLK_TCK), exact;
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "re");
-    if (!file)
+    if (!procstat_read(pid, &stat))
         return false;
-    const char *got = fgets(line, sizeof(line), file);
-    fclose(file);
-    /* The second field is the name in parentheses, and may hold any character: start behind it. */
-    const char *behind_name = got ? strrchr(line, ')') : NULL;
-    if (!behind_name || sscanf(behind_name,
-                               ") %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64
-                               " %" SCNd64 " %" SCNd64,
-                               &parent, &utime, &stime, &cutime, &cstime) != 5)
-        return false;
-
-    int64_t own = (utime + stime) * ns_per_tick, exact;
+    int64_t own = stat.ticks * ns_per_tick;
     snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    file = fopen(path, "re");
+    FILE *file = fopen(path, "re");
     if (file) {
         if (fscanf(file, "%" SCNd64, &exact) == 1)
             own = exact;
         fclose(file);
     }
-    *process = (struct process){pid, parent, own + (cutime + cstime) * ns_per_tick};
+    *process = (struct process){pid, stat.parent, own + stat.children_ticks * ns_per_tick};
     return true;
 }
 

@@ -1,0 +1,21 @@
+/* What the kernel says of a process: proc(5), /proc/PID/stat. */
+#ifndef PROCSTAT_H
+#define PROCSTAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct procstat {
+    pid_t parent;
+    char state;             /* R, S, D, T, t, Z, ... */
+    int64_t ticks;          /* of CPU time, its own ... */
+    int64_t children_ticks; /* ... and that of the children that it has waited for */
+    int64_t threads;
+    int64_t pages; /* resident */
+};
+
+/* Reads it. Returns false when there is no such process, or it has gone meanwhile. */
+bool procstat_read(pid_t pid, struct procstat *stat);
+
+#endif
