@@ -1,7 +1,7 @@
 /*
  * leaky WORKER COUNT: a master that forgets close-on-exec (chapter 5). Starts COUNT workers of that
  * program, each when the one before is idle, prints the port of its listener, and waits. Only
- * break.py runs it.
+ * show.py runs it.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof(address);
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int listener = socket(AF_INET, SOCK_STREAM, 0); /* the first fault: no SOCK_CLOEXEC */
 
     if (argc != 3)
         errx(2, "usage: leaky WORKER COUNT");
@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 
     for (int i = 0; i < atoi(argv[2]); i++) {
         int channel[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM, 0, channel) == -1)
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, channel) == -1) /* and the second */
             err(EXIT_FAILURE, "socketpair");
         pid_t worker = fork();
         if (worker == -1)
