@@ -3,8 +3,8 @@
 # ends, with its time and the processor time in it, and a summary. What a check printed is in
 # build/check/NAME.log; what repeats only that check is said when it fails.
 #
-# All is built and tested first. Of the rest there is one row more at work than the machine has
-# processors, since some of them mostly wait; JOBS=1 runs one after the other.
+# All is built and tested first. Of the rest there are as many rows at work as the machine has
+# processors; JOBS=1 runs one after the other.
 #
 # SOAK is the number of connections for each pool (50000), FUZZ the seconds of fuzzing (60). TESTED
 # is a file with what `make test` has printed for this very build: then it is not run again.
@@ -95,7 +95,7 @@ for row in $(names "$first"); do
 done
 for row in $(names "$rest"); do
     case " $* " in *" $row "*) echo "$row" ;; esac
-done | xargs -r -P "${JOBS:-$(($(nproc) + 1))}" -n 1 "$0" --row
+done | xargs -r -P "${JOBS:-$(nproc)}" -n 1 "$0" --row
 
 passed=$(cat "$logs"/*.result | grep -cx ok)
 failed=$(($# - passed))

@@ -51,13 +51,16 @@ class Outcome:
         return self.kind == "passed"
 
 
-def try_out(exercise, source, keep=False, color=False, flags=()):
+def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
     """Builds and tests what lies in the folder `source`. With `keep` the programs are left in exercise.built.
 
-    `flags` come after all others of the compiler.
+    `flags` come after all others of the compiler. `patience` is in seconds: how long the test waits for
+    what must become true, by default LESSON_PATIENCE, or 10.
     """
     began = time.monotonic()
-    with Stage(exercise, source, [*(["-fdiagnostics-color=always"] if color else []), *flags]) as stage:
+    flags = [*(["-fdiagnostics-color=always"] if color else []), *flags]
+    patience = patience or float(os.environ.get("LESSON_PATIENCE") or 10)
+    with Stage(exercise, source, flags, patience) as stage:
         outcome = stage.missing() or stage.build() or stage.test()
         if keep:
             stage.keep()
@@ -69,8 +72,9 @@ def try_out(exercise, source, keep=False, color=False, flags=()):
 class Stage:
     """A folder with all that is needed and nothing else: the sandbox shows it, and hides the repository."""
 
-    def __init__(self, exercise, source, flags):
+    def __init__(self, exercise, source, flags, patience):
         self.exercise, self.source, self.flags = exercise, pathlib.Path(source), flags
+        self.patience = patience
         self.warnings = ""
 
     def __enter__(self):
@@ -173,14 +177,14 @@ class Stage:
         for file in [LESSON, *self.exercise.tests.iterdir()]:
             if file.is_file():
                 copy(file, self.tests / file.name)
-        patience = float(os.environ.get("LESSON_PATIENCE") or 10)
         reader, writer = os.pipe()
         # -E -s -B: no module and no setting but ours.
         command = [interpreter(), "-E", "-s", "-B", str(self.tests / "test.py"), str(self.top / "programs")]
         try:
             status, output, reason = self.supervise(
-                ["-t", str(int(60 + 4 * patience)), "-r", str(writer), *TEST_LIMITS], command,
-                environment={"LESSON_VERDICT": str(writer)}, pass_fds=[writer])
+                ["-t", str(int(60 + 4 * self.patience)), "-r", str(writer), *TEST_LIMITS], command,
+                environment={"LESSON_VERDICT": str(writer), "LESSON_PATIENCE": str(self.patience)},
+                pass_fds=[writer])
             os.close(writer)
             writer = None
             verdict = os.read(reader, 64)
