@@ -94,5 +94,5 @@ void cmdline_announce(const struct cmdline *cmdline, int listener)
 
     /* Like the log it is lost rather than waited for: clients are there already. */
     if (write_now(STDOUT_FILENO, line, (size_t)length) == -1 && errno != EAGAIN)
-        err(EXIT_FAILURE, "stdout");
+        log_failure("stdout");
 }

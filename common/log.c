@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -23,19 +25,30 @@ enum {
     SERIES_MS = 10000,
 };
 
-/* For the time of a write a signal is blocked, and taken away again if it was the write's. */
-static ssize_t write_without_sigpipe(int fd, const char *bytes, size_t length)
+/*
+ * For the time of a write the signals that it may bring are blocked, and one that was the write's
+ * is taken away again: SIGPIPE, when nobody reads; SIGXFSZ, when a file may grow no more
+ * (RLIMIT_FSIZE). SIGTTOU, which stops who writes to a terminal from the background (stty tostop),
+ * is not even sent while it is blocked.
+ */
+static ssize_t write_without_signals(int fd, const char *bytes, size_t length)
 {
-    sigset_t pipe_only, pending, before;
+    sigset_t by_write, pending, before;
 
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
+    sigemptyset(&by_write);
+    sigaddset(&by_write, SIGPIPE);
+    sigaddset(&by_write, SIGXFSZ);
+    sigaddset(&by_write, SIGTTOU);
     sigpending(&pending);
-    sigprocmask(SIG_BLOCK, &pipe_only, &before);
+    sigprocmask(SIG_BLOCK, &by_write, &before);
     ssize_t written = write(fd, bytes, length);
     int error = errno;
-    if (written == -1 && error == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe_only, NULL, &(struct timespec){0});
+    int sent = written != -1 ? 0 : error == EPIPE ? SIGPIPE : error == EFBIG ? SIGXFSZ : 0;
+    if (sent != 0 && !sigismember(&pending, sent)) {
+        sigemptyset(&by_write);
+        sigaddset(&by_write, sent);
+        sigtimedwait(&by_write, NULL, &(struct timespec){0});
+    }
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
     return written;
@@ -56,7 +69,7 @@ static ssize_t write_where_poll_sees_room(int fd, const char *bytes, size_t leng
             errno = EAGAIN;
             break;
         }
-        ssize_t written = write_without_sigpipe(fd, bytes + done, part);
+        ssize_t written = write_without_signals(fd, bytes + done, part);
         if (written <= 0)
             break;
         done += (size_t)written;
@@ -77,7 +90,7 @@ static ssize_t write_to_pipe(int fd, const char *bytes, size_t length, bool term
     int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (own == -1)
         return write_where_poll_sees_room(fd, bytes, length, terminal ? TERMINAL_BYTES : PIPE_BUF);
-    ssize_t written = write_without_sigpipe(own, bytes, length);
+    ssize_t written = write_without_signals(own, bytes, length);
     int error = errno;
     close(own);
     errno = error;
@@ -97,31 +110,51 @@ int write_now(int fd, const char *bytes, size_t length)
         else if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
             written = write_to_pipe(fd, bytes, length, S_ISCHR(status.st_mode));
         else /* a file is written in bounded time, and its offset may be shared: not opened anew */
-            written = write_without_sigpipe(fd, bytes, length);
+            written = write_without_signals(fd, bytes, length);
     } while (written == -1 && errno == EINTR);
     if (written >= 0 && (size_t)written < length)
         errno = EIO;
     return written == (ssize_t)length ? 0 : -1;
 }
 
-void log_line(const char *format, ...)
+static void say(const char *format, va_list arguments, const char *reason)
 {
     char line[LINE_MAX_BYTES];
-    va_list arguments;
     int error = errno; /* what is logged is often an error that the caller still looks at */
 
     int head = snprintf(line, sizeof(line) / 4, "%s: ", program_invocation_short_name);
     size_t length = (size_t)head < sizeof(line) / 4 ? (size_t)head : sizeof(line) / 4 - 1;
-    va_start(arguments, format);
     int body = vsnprintf(line + length, sizeof(line) - 1 - length, format, arguments);
-    va_end(arguments);
     if (body > 0)
         length += (size_t)body;
+    if (reason && length < sizeof(line) - 1) {
+        int tail = snprintf(line + length, sizeof(line) - 1 - length, ": %s", reason);
+        length += (size_t)tail;
+    }
     if (length > sizeof(line) - 2)
         length = sizeof(line) - 2;
     line[length++] = '\n';
     write_now(STDERR_FILENO, line, length);
     errno = error;
+}
+
+void log_line(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments, NULL);
+    va_end(arguments);
+}
+
+void log_failure(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(format, arguments, strerror(errno));
+    va_end(arguments);
+    exit(EXIT_FAILURE);
 }
 
 bool series_begins(int64_t *last)

@@ -11,7 +11,6 @@
 #include "output.h"
 #include "process.h"
 
-#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -96,7 +95,7 @@ static void serve(void)
         exhausted = false; /* until something runs short again */
         if (select(highest + 1, &readable, NULL, NULL, briefly ? &moment : NULL) == -1) {
             if (errno != EINTR && errno != ENOMEM)
-                err(EXIT_FAILURE, "select");
+                log_failure("select");
             if (errno == ENOMEM) {
                 run_short("select", &no_select);
                 usleep(100000);
@@ -135,15 +134,19 @@ int main(int argc, char **argv)
     children = calloc((size_t)cmdline.workers, sizeof(*children));
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (!children || signals == -1)
-        err(EXIT_FAILURE, "cannot start");
-    if (children_impossible())
-        errx(EXIT_FAILURE, "%s", children_impossible());
+        log_failure("cannot start");
+    if (children_impossible()) {
+        log_line("%s", children_impossible());
+        return EXIT_FAILURE;
+    }
     listener = listener_open(cmdline.address, cmdline.port);
     if (listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+        log_failure("cannot listen on %s port %d", cmdline.address, cmdline.port);
 
-    if (listener >= FD_SETSIZE || signals >= FD_SETSIZE)
-        errx(EXIT_FAILURE, "select cannot watch descriptors from %d (FD_SETSIZE) up", FD_SETSIZE);
+    if (listener >= FD_SETSIZE || signals >= FD_SETSIZE) {
+        log_line("select cannot watch descriptors from %d (FD_SETSIZE) up", FD_SETSIZE);
+        return EXIT_FAILURE;
+    }
 
     cmdline_announce(&cmdline, listener);
     serve();

@@ -44,10 +44,11 @@ struct pool {
     int starting, idle;     /* workers in these states */
     int connection;         /* accepted but not yet handed over; else -1 */
     bool exhausted;         /* out of descriptors or memory: take no connection for a moment */
-    int64_t no_accept, no_hand_over, no_select; /* when that last failed, for series_begins */
-    int were_idle;                              /* places in which a worker has been idle ... */
-    bool ready;                                 /* ... all of them */
-    bool failed;                                /* it has been said why */
+    /* When that last failed, for series_begins. */
+    int64_t no_accept, no_hand_over, no_select, no_start;
+    int were_idle; /* places in which a worker has been idle ... */
+    bool ready;    /* ... all of them */
+    bool failed;   /* it has been said why */
     struct worker workers[];
 };
 
@@ -249,10 +250,15 @@ static void fill_places(struct pool *pool)
 {
     int place;
 
-    while ((place = workers_vacant(pool->places)) != -1)
-        if (worker_start(pool, place) == -1)
+    while ((place = workers_vacant(pool->places)) != -1) {
+        if (worker_start(pool, place) == 0)
+            continue;
+        if (!pool->ready)
             cannot_start(pool, &pool->workers[place], "cannot start worker %d of %d: %s", place + 1,
                          pool->config->workers, strerror(errno));
+        else if (series_begins(&pool->no_start)) /* what runs short does so for all places */
+            say(pool, "cannot start a worker: %s; will try again", strerror(errno));
+    }
 }
 
 /* Ends the workers that were to report long before `looked`, when select last began to look. */

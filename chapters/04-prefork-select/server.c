@@ -13,7 +13,6 @@
 #include "pool.h"
 #include "process.h"
 
-#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -50,10 +49,10 @@ int main(int argc, char **argv)
     const struct cmdline *cmdline = &server.cmdline;
     int stop = signals_open(SIGTERM, SIGINT, 0);
     if (stop == -1)
-        err(EXIT_FAILURE, "signalfd");
+        log_failure("signalfd");
     server.listener = listener_open(cmdline->address, cmdline->port);
     if (server.listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline->address, cmdline->port);
+        log_failure("cannot listen on %s port %d", cmdline->address, cmdline->port);
 
     const struct pool_config config = {
         .listener = server.listener,

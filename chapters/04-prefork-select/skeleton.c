@@ -37,8 +37,11 @@ static int start(int channel, void *context)
 
 static void ready(void *context)
 {
-    printf("listening on port %d\n", ntohs(((struct sockaddr_in *)context)->sin_port));
-    fflush(stdout);
+    char line[40];
+    int length = snprintf(line, sizeof(line), "listening on port %d\n",
+                          ntohs(((struct sockaddr_in *)context)->sin_port));
+
+    write_now(STDOUT_FILENO, line, (size_t)length); /* never waits, as nothing in the master may */
 }
 
 int main(int argc, char **argv)
@@ -49,12 +52,17 @@ int main(int argc, char **argv)
     int on = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int stop = signals_open(SIGTERM, SIGINT, 0);
 
+    if (listener <= STDERR_FILENO || stop == -1) {
+        log_line("cannot begin: %s",
+                 listener == -1 ? strerror(errno) : "descriptors 0 to 2 must be open");
+        return EXIT_FAILURE;
+    }
     memset(&address, 0, sizeof(address));
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK); /* INADDR_ANY: for other machines, too */
     address.sin_port = htons((in_port_t)(argc > 1 ? atoi(argv[1]) : 8084));
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (stop == -1 || bind(listener, (struct sockaddr *)&address, length) == -1 ||
+    if (bind(listener, (struct sockaddr *)&address, length) == -1 ||
         listen(listener, SOMAXCONN) == -1 ||
         getsockname(listener, (struct sockaddr *)&address, &length) == -1) {
         log_line("cannot listen: %s", strerror(errno));

@@ -51,6 +51,25 @@ static void restore_sigchld(const struct workers *workers)
         sigprocmask(SIG_UNBLOCK, &death, NULL);
 }
 
+/* Reaps what is no worker, or no longer: who has left its place; and as init, whoever has died. */
+static void reap_others(struct workers *workers)
+{
+    siginfo_t info;
+
+    for (int i = 0; i < workers->places; i++)
+        if (workers->unreaped[i] != 0 && waitpid(workers->unreaped[i], NULL, WNOHANG) != 0)
+            workers->unreaped[i] = 0;
+    while (getpid() == 1) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
+            return;
+        for (int i = 0; i < workers->places; i++)
+            if (workers->place[i].pid == info.si_pid || workers->unreaped[i] == info.si_pid)
+                return; /* it has died just now: SIGCHLD is pending again */
+        waitpid(info.si_pid, NULL, WNOHANG);
+    }
+}
+
 struct workers *workers_open(int places)
 {
     sigset_t before;
@@ -79,6 +98,7 @@ struct workers *workers_open(int places)
     workers->places = workers->attention = places;
     for (int i = 0; i < places; i++)
         workers->place[i].pause_ms = PAUSE_MS;
+    reap_others(workers); /* as init: who has died before SIGCHLD was blocked */
     return workers;
 }
 
@@ -213,25 +233,6 @@ int workers_timeout(const struct workers *workers)
     }
     now = now_ms();
     return first > now ? (int)(first - now) : 0;
-}
-
-/* Reaps what is no worker, or no longer: who has left its place; and as init, whoever has died. */
-static void reap_others(struct workers *workers)
-{
-    siginfo_t info;
-
-    for (int i = 0; i < workers->places; i++)
-        if (workers->unreaped[i] != 0 && waitpid(workers->unreaped[i], NULL, WNOHANG) != 0)
-            workers->unreaped[i] = 0;
-    while (getpid() == 1) {
-        info.si_pid = 0;
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 || info.si_pid == 0)
-            return;
-        for (int i = 0; i < workers->places; i++)
-            if (workers->place[i].pid == info.si_pid || workers->unreaped[i] == info.si_pid)
-                return; /* it has died just now: SIGCHLD is pending again */
-        waitpid(info.si_pid, NULL, WNOHANG);
-    }
 }
 
 int workers_reap(struct workers *workers, pid_t *pid, int *status)

@@ -5,11 +5,11 @@
  */
 #include "cmdline.h"
 #include "listener.h"
+#include "log.h"
 #include "output.h"
 #include "pool.h"
 #include "process.h"
 
-#include <err.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -49,7 +49,7 @@ static const char *own_worker(void)
     ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof("worker"));
 
     if (length == -1)
-        err(EXIT_FAILURE, "/proc/self/exe");
+        log_failure("/proc/self/exe");
     path[length] = '\0';
     strcpy(strrchr(path, '/') + 1, "worker");
     return path;
@@ -63,13 +63,13 @@ int main(int argc, char **argv)
     if (!cmdline->program)
         cmdline->program = own_worker();
     if (access(cmdline->program, X_OK) == -1)
-        err(EXIT_FAILURE, "cannot run worker %s", cmdline->program);
+        log_failure("cannot run worker %s", cmdline->program);
     int stop = signals_open(SIGTERM, SIGINT, 0);
     if (stop == -1)
-        err(EXIT_FAILURE, "signalfd");
+        log_failure("signalfd");
     server.listener = listener_open(cmdline->address, cmdline->port);
     if (server.listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline->address, cmdline->port);
+        log_failure("cannot listen on %s port %d", cmdline->address, cmdline->port);
 
     const struct pool_config config = {
         .listener = server.listener,

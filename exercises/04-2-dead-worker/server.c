@@ -20,7 +20,6 @@
 #include "output.h"
 #include "process.h"
 
-#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -46,7 +45,7 @@ static struct worker *workers; /* cmdline.workers places */
 static pid_t *pids;            /* room for as many, for the end */
 static int connection = -1;    /* accepted, but not handed over yet */
 static bool exhausted;         /* descriptors or memory: try again in a moment */
-static int64_t no_accept, no_hand_over, no_select; /* when that last failed */
+static int64_t no_accept, no_hand_over, no_select, no_start; /* when that last failed */
 
 /* ---- one worker ---- */
 
@@ -80,6 +79,7 @@ static bool worker_start(struct worker *worker)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         return false;
+    errno = ERANGE;
     if (channel[0] < FD_SETSIZE) /* or select could not watch it */
         pid = fork_child();
     if (pid == 0) {
@@ -205,7 +205,7 @@ static void wait_readable(fd_set *readable)
     exhausted = false;
     if (select(highest + 1, readable, NULL, NULL, briefly ? &moment : NULL) == -1) {
         if (errno != EINTR && errno != ENOMEM)
-            err(EXIT_FAILURE, "select");
+            log_failure("select");
         if (errno == ENOMEM) {
             run_short("select", &no_select);
             usleep(100000);
@@ -220,7 +220,8 @@ static void serve(void)
     for (;;) {
         fd_set readable;
 
-        fill_places();
+        if (!fill_places() && series_begins(&no_start))
+            log_line("cannot start a worker: %s; will try again", strerror(errno));
         wait_readable(&readable);
         for (int i = 0; i < cmdline.workers; i++)
             if (workers[i].pid != 0 && FD_ISSET(workers[i].channel, &readable))
@@ -260,23 +261,27 @@ int main(int argc, char **argv)
     pids = calloc((size_t)cmdline.workers, sizeof(*pids));
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (!workers || !pids || signals == -1)
-        err(EXIT_FAILURE, "cannot start");
-    if (children_impossible())
-        errx(EXIT_FAILURE, "%s", children_impossible());
+        log_failure("cannot start");
+    if (children_impossible()) {
+        log_line("%s", children_impossible());
+        return EXIT_FAILURE;
+    }
     listener = listener_open(cmdline.address, cmdline.port);
     if (listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+        log_failure("cannot listen on %s port %d", cmdline.address, cmdline.port);
     int most = FD_SETSIZE - 1 - (listener > signals ? listener : signals); /* channels are above */
-    if (cmdline.workers > most)
-        errx(EXIT_FAILURE,
-             "%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
-             "at most %d",
-             cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
+    if (cmdline.workers > most) {
+        log_line("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
+                 "at most %d",
+                 cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
+        return EXIT_FAILURE;
+    }
 
     wait_for_the_cpu();
     if (!fill_places())
-        err(EXIT_FAILURE, "cannot start %d workers", cmdline.workers);
+        log_failure("cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
+    children_reap(); /* as init: who has died before SIGCHLD was blocked */
     serve();
     end_all();
     return EXIT_SUCCESS;

@@ -20,7 +20,6 @@
 #include "output.h"
 #include "process.h"
 
-#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -78,6 +77,7 @@ static bool worker_start(struct worker *worker)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) == -1)
         return false;
+    errno = ERANGE;
     if (channel[0] < FD_SETSIZE) /* or select could not watch it */
         pid = fork_child();
     if (pid == 0) {
@@ -216,7 +216,7 @@ static void wait_readable(fd_set *readable)
     }
     if (select(highest + 1, readable, NULL, NULL, briefly ? &moment : NULL) == -1) {
         if (errno != EINTR)
-            err(EXIT_FAILURE, "select");
+            log_failure("select");
         FD_ZERO(readable);
     }
 }
@@ -268,23 +268,27 @@ int main(int argc, char **argv)
     pids = calloc((size_t)cmdline.workers, sizeof(*pids));
     signals = signals_open(SIGCHLD, SIGTERM, SIGINT, 0);
     if (!workers || !pids || signals == -1)
-        err(EXIT_FAILURE, "cannot start");
-    if (children_impossible())
-        errx(EXIT_FAILURE, "%s", children_impossible());
+        log_failure("cannot start");
+    if (children_impossible()) {
+        log_line("%s", children_impossible());
+        return EXIT_FAILURE;
+    }
     listener = listener_open(cmdline.address, cmdline.port);
     if (listener == -1)
-        err(EXIT_FAILURE, "cannot listen on %s port %d", cmdline.address, cmdline.port);
+        log_failure("cannot listen on %s port %d", cmdline.address, cmdline.port);
     int most = FD_SETSIZE - 1 - (listener > signals ? listener : signals); /* channels are above */
-    if (cmdline.workers > most)
-        errx(EXIT_FAILURE,
-             "%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
-             "at most %d",
-             cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
+    if (cmdline.workers > most) {
+        log_line("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
+                 "at most %d",
+                 cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
+        return EXIT_FAILURE;
+    }
 
     wait_for_the_cpu();
     if (!fill_places())
-        err(EXIT_FAILURE, "cannot start %d workers", cmdline.workers);
+        log_failure("cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
+    children_reap(); /* as init: who has died before SIGCHLD was blocked */
     serve();
     end_all();
     return EXIT_SUCCESS;

@@ -269,6 +269,26 @@ static void a_pipe_that_nobody_reads_is_an_error_and_no_signal(void **state)
     assert_true(is_blocked(SIGPIPE));
 }
 
+static void a_file_that_may_grow_no_more_is_an_error_and_no_signal(void **state)
+{
+    struct rlimit before, limit;
+    char path[] = "/tmp/log-test-XXXXXX";
+    int file = mkstemp(path);
+
+    (void)state;
+    assert_true(file != -1 && unlink(path) == 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){.rlim_cur = 10, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    int first = write_now(file, "eight...", 8), second = write_now(file, "eight...", 8);
+    int part = errno, third = write_now(file, "eight...", 8), none = errno;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(first, 0);
+    assert_true(second == -1 && part == EIO);
+    assert_true(third == -1 && none == EFBIG); /* and SIGXFSZ has not ended this process */
+    close(file);
+}
+
 static void a_sigpipe_that_was_pending_before_stays(void **state)
 {
     sigset_t set;
@@ -568,6 +588,7 @@ int main(void)
         TEST(another_writer_in_the_same_moment_does_not_make_it_wait),
         TEST(more_than_a_pipe_holds_is_cut),
         TEST(a_pipe_that_nobody_reads_is_an_error_and_no_signal),
+        TEST(a_file_that_may_grow_no_more_is_an_error_and_no_signal),
         TEST(a_sigpipe_that_was_pending_before_stays),
         TEST(at_the_limit_of_descriptors_a_line_arrives_and_is_not_waited_for),
         TEST(at_the_limit_of_descriptors_much_is_not_waited_for_either),
