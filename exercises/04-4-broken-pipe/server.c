@@ -107,6 +107,7 @@ static _Noreturn void worker_begin(int channel)
         if (write(channel, "", 1) != 1)
             break;
     }
+    close(channel);
     _exit(EXIT_SUCCESS);
 }
 

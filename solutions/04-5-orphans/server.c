@@ -70,6 +70,7 @@ static _Noreturn void worker_begin(int channel)
         if (send(channel, "", 1, MSG_NOSIGNAL) != 1)
             break;
     }
+    close(channel);
     _exit(EXIT_SUCCESS);
 }
 
