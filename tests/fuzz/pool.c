@@ -173,10 +173,12 @@ static struct play {
     bool select_broken;   /* it has failed for a reason that does not pass */
     bool exhausted;       /* the last call that failed said that something has run out */
     bool shortage_is_new; /* and that is to be said */
-    int64_t looked_ms;    /* at the last call of select */
-    int64_t ending_ms;    /* when the pool began to wait for the end of its workers */
-    int said;             /* lines that are a reason to end */
-    int retries;          /* lines that say that a place will be tried again */
+    bool start_failed;    /* it has been said that no worker can be started ... */
+    int64_t start_failed_ms;
+    int64_t looked_ms; /* at the last call of select */
+    int64_t ending_ms; /* when the pool began to wait for the end of its workers */
+    int said;          /* lines that are a reason to end */
+    int retries;       /* lines that say that a place will be tried again */
     int first_reports;
     int owed; /* workers to be started at once */
     int deaths_told;
@@ -360,8 +362,12 @@ static void player_sends(struct player *player, char byte, size_t count, int des
             memcpy(CMSG_DATA(header) + (size_t)i * sizeof(int), &play.listener, sizeof(int));
     }
     bool first = player->reports == 0 && !player->faulty;
-    if (byte != 0 || count > 1 || player->reports > player->connections)
+    if (byte != 0 || count > 1 || player->reports > player->connections) {
         player->faulty = true;
+        if (!player
+                 ->runs) /* its helper talks: what it said itself may be read together with that */
+            player->proved = player->connections >= 2;
+    }
     if (sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) <= 0)
         return;
     if (first) {
@@ -1042,6 +1048,14 @@ static void played_log(const char *line, void *context)
         DEMAND(player->reaped && (!player->refused || play.read_failed));
     if (player && strstr(line, "has not reported"))
         DEMAND(!player->in_time || player->faulty || play.read_failed);
+    if (strncmp(line, "cannot start a worker: ", strlen("cannot start a worker: ")) == 0) {
+        /* Whatever the number of places, once in a series. */
+        DEMAND(play.was_ready);
+        DEMAND(!play.start_failed || played_ms() >= play.start_failed_ms + SERIES_MS);
+        play.start_failed = true;
+        play.start_failed_ms = played_ms();
+        return;
+    }
     if (ends_with(line, "; will try again")) { /* once, until a worker has started there */
         DEMAND(play.was_ready && ++play.retries <= play.config.workers + play.first_reports);
         return;
