@@ -289,7 +289,6 @@ int main(int argc, char **argv)
     if (!fill_places())
         log_failure("cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
-    children_reap(); /* as init: who has died before SIGCHLD was blocked */
     serve();
     end_all();
     return EXIT_SUCCESS;

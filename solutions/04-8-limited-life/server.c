@@ -21,6 +21,7 @@
 #include "output.h"
 #include "process.h"
 
+#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -325,7 +326,6 @@ int main(int argc, char **argv)
     if (!fill_places())
         log_failure("cannot start %d workers", cmdline.workers);
     cmdline_announce(&cmdline, listener);
-    children_reap(); /* as init: who has died before SIGCHLD was blocked */
     serve();
     end_all();
     return EXIT_SUCCESS;
