@@ -22,12 +22,7 @@ void log_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same with a colon and what errno says; then ends the program with status 1, as err(3) does.
  */
-#ifdef __cplusplus
-[[noreturn]]
-#else
-_Noreturn
-#endif
-void log_failure(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_failure(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /*
  * Writes `length` bytes to `fd`, all in one, and does not wait. Whether `fd` waits for others stays

@@ -82,8 +82,8 @@ pid_t fork_child(void)
         signal(SIGINT, SIG_DFL);
         signal(SIGPIPE, SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent) /* it ended before the line above: nobody will send the signal */
-            _exit(1);
+        if (getppid() != parent) /* it ended before the line above: nobody else will send it */
+            raise(SIGKILL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
     }
