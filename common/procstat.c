@@ -24,7 +24,7 @@ bool procstat_read(pid_t pid, struct procstat *stat)
     const char *behind_name = strrchr(text, ')');
     if (!behind_name || sscanf(behind_name, /* NOLINT(cert-err34-c): the kernel wrote it */
                                ") %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNd64 " %" SCNd64
-                               " %" SCNd64 " %" SCNd64 " %*d %*d %" SCNd64 " %*d %*u %*u %" SCNd64,
+                               " %" SCNd64 " %" SCNd64 " %*d %*d %ld %*d %*u %*u %ld",
                                &stat->state, &stat->parent, &user, &system, &children_user,
                                &children_system, &stat->threads, &stat->pages) != 8)
         return false;

@@ -11,8 +11,8 @@ struct procstat {
     char state;             /* R, S, D, T, t, Z, ... */
     int64_t ticks;          /* of CPU time, its own ... */
     int64_t children_ticks; /* ... and that of the children that it has waited for */
-    int64_t threads;
-    int64_t pages; /* resident */
+    long threads;
+    long pages; /* resident */
 };
 
 /* Reads it. Returns false when there is no such process, or it has gone meanwhile. */

@@ -7,12 +7,14 @@
 # processors; JOBS=1 runs one after the other.
 #
 # SOAK is the number of connections for each pool (50000), FUZZ the seconds of fuzzing (60). TESTED
-# is a file with what `make test` has printed for this very build: then it is not run again.
+# is a file with what `make test` has printed for this very build: then it is not run again. LONGEST
+# is the time that a row may take, in seconds (2400): one that hangs is to be told by its name.
 set -u
 cd "$(dirname "$0")/.." || exit
 
 build=${BUILD:-build}
 logs=$build/check
+longest=${LONGEST:-2400}
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 if [ -n "${TESTED-}" ]; then
     test="cat '$TESTED' && tail -n 1 '$TESTED' | grep -qx 'Result: PASS' && echo 'by make test, before this: Result: PASS'"
@@ -51,7 +53,8 @@ names() { # ROWS: their names, with a blank behind each
 # Runs a row and says how it went, in one piece. Returns 0 in any case: xargs is to go on.
 check() { # ROW
     log=$logs/$1.log command=$(echo "$first$rest" | sed -n "s/^$1  *//p") start=$(date +%s) result=ok
-    sh -c "$command" >"$log" 2>&1 </dev/null || result=FAILED
+    timeout -k 30 "$longest" sh -c "$command" >"$log" 2>&1 </dev/null || result=FAILED
+    [ $(($(date +%s) - start)) -lt "$longest" ] || echo "ERROR: not over after $longest s" >>"$log"
     times >"$logs/$1.times" # by this shell: one behind a pipe would tell of no children
     cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' "$logs/$1.times")
     said=$(printf '%-8s%-16s%5d s, %4d s of CPU   %s' $result "$1" $(($(date +%s) - start)) "$cpu" \

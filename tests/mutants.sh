@@ -26,17 +26,22 @@ build() { # DIRECTORY [OPTION|PROGRAM] ...: builds there all programs, and these
 }
 
 # Runs one test of a directory; says how it failed if its program did not. Returns 0 when it
-# passed, 1 when it failed, 2 when it did not run.
+# passed, 1 when it failed, 2 when it did not run. What it prints goes to a file: at the other end of
+# a pipe we would wait for whatever a mutant leaves behind, which holds it too.
 try() { # DIRECTORY PROGRAM TEST
-    output=$(exec 2>/dev/null && cd "$1" && TEST_ONLY=$3 "build/$2" || exit)
+    output=$1/output.$$
+    (cd "$1" && TEST_ONLY=$3 exec timeout -k 5 $((2 * TEST_SECONDS)) "build/$2") >"$output" 2>/dev/null
     status=$?
-    if [ "$status" -gt 128 ]; then
+    if [ "$status" -eq 124 ]; then
+        echo " (it hung, and was deaf to the alarm)"
+        return 1
+    elif [ "$status" -gt 128 ]; then
         signal=$(kill -l "$status")
         [ "$signal" = ALRM ] && echo " (it hung)" || echo " (ended by SIG$signal)"
         return 1
-    elif printf '%s\n' "$output" | grep -q "^not ok [0-9]* - $3\$"; then
+    elif grep -q "^not ok [0-9]* - $3\$" "$output"; then
         return 1
-    elif [ "$status" -eq 0 ] && printf '%s\n' "$output" | grep -q "^ok [0-9]* - $3\$"; then
+    elif [ "$status" -eq 0 ] && grep -q "^ok [0-9]* - $3\$" "$output"; then
         return 0
     fi
     return 2
@@ -126,8 +131,14 @@ tr '\n' '\0' <"$work/tests.list" |
 echo "1..$#"
 printf '%s\n' "$@" | sed 's/\.patch$//' |
     xargs -P2 -n1 "$root/tests/mutants.sh" --mutant |
-    awk -v all=$# '
-        /^ok/ { sub(/^ok/, "ok " ++done) }
-        /^not ok/ { sub(/^not ok/, "not ok " ++done); survived++ }
-        { print; fflush() }
-        END { exit survived > 0 || done != all }'
+    { # line by line, as each mutant ends
+        done=0 survived=0
+        while IFS= read -r line; do
+            case $line in
+            'ok'*) line="ok $((done += 1))${line#ok}" ;;
+            'not ok'*) line="not ok $((done += 1))${line#not ok}" survived=1 ;;
+            esac
+            printf '%s\n' "$line"
+        done
+        [ $survived -eq 0 ] && [ $done -eq $# ]
+    }

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +28,20 @@
 
 /*
  * A test that hangs in spite of all is ended, and what it started dies with it. TEST_SECONDS says
- * when; TEST_ONLY is a pattern of names, such as "*reset*".
+ * when; TEST_ONLY is a pattern of names, such as "*reset*". What a failed test leaves behind, and
+ * nobody ends any more, has the same bound: a process forked has no alarm but this, exec keeps it.
  */
-__attribute__((constructor)) static void bound_the_test(void)
+static void set_alarm(void)
 {
     const char *seconds = getenv("TEST_SECONDS");
 
     alarm(seconds ? (unsigned)atoi(seconds) : 300);
+}
+
+__attribute__((constructor)) static void bound_the_test(void)
+{
+    set_alarm();
+    pthread_atfork(NULL, NULL, set_alarm);
     if (getenv("TEST_ONLY") && *getenv("TEST_ONLY"))
         cmocka_set_test_filter(getenv("TEST_ONLY"));
     signal(SIGPIPE, SIG_DFL); /* if it was ignored before, no test would see it */

@@ -89,7 +89,8 @@ struct family family_survey(void)
     size_t count;
     struct process *all = read_all(&count);
     struct family family = {0};
-    int64_t ticks = 0, pages = 0;
+    int64_t ticks = 0;
+    long pages = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (all[i].pid == getpid())
@@ -102,7 +103,7 @@ struct family family_survey(void)
         pages += all[i].stat.pages;
     }
     free(all);
-    family.cpu_seconds = ticks / sysconf(_SC_CLK_TCK);
+    family.cpu_seconds = (long)(ticks / sysconf(_SC_CLK_TCK));
     family.memory_mib = pages / (1024 * 1024 / sysconf(_SC_PAGESIZE));
     return family;
 }
