@@ -47,6 +47,10 @@ break-%: build-% $(ballast) ## provoke the failure that chapter NN speaks of
 	@common/setup.sh python3 ss
 	@common/lab/break.py $*
 
+live-%: build ## a server under load, as it is now, with keys to kill and stop (also live-04-onefile; SECONDS=)
+	@common/setup.sh python3 ss
+	@common/lab/live.py '$*' $(SECONDS)
+
 diff-%: ## what chapter NN changed in the modules of the chapter with a server before it, and which are new
 	@$(there_is)
 	@common/lab/diff.sh $*

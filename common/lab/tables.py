@@ -30,7 +30,7 @@ def _address(text):
     return f"[{socket.inet_ntop(socket.AF_INET6, b''.join(words))}]:{int(port, 16)}"
 
 
-def _tcp_sockets(pid):
+def tcp_sockets(pid):
     """By inode, what a TCP socket is. Those of the network namespace of the process."""
     found = {}
     for name in ("tcp", "tcp6"):
@@ -50,7 +50,7 @@ def _unix_peers():
 def named(processes):
     """Rows (process, descriptor, what it is) for processes given as {"master": pid, ...}."""
     tables = {name: descriptors(pid) for name, pid in processes.items()}
-    tcp = _tcp_sockets(next(iter(processes.values())))
+    tcp = tcp_sockets(next(iter(processes.values())))
     peers = _unix_peers()
     holders = {}
     for name, table in tables.items():

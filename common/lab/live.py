@@ -1,0 +1,294 @@
+#!/usr/bin/env python3
+"""live.py NAME [SECONDS]: a server at work, as it is now, drawn anew twice a second until Ctrl-C.
+
+NAME is a chapter, or one of its servers: 04, 04-onefile, 05-python. What is shown stands where everybody can
+look: states, CPU time and descriptors in /proc, the backlog in ss, and who is given how many connections in
+the server's own log.
+"""
+import collections
+import contextlib
+import itertools
+import os
+import pathlib
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import tty
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "report"))
+import chapters
+import paths
+import program
+import registry
+import serving
+import tables
+
+WORKERS, CLIENTS = 4, 4
+PAUSE_MS = 20  # of a client between two connections: a rate that can be watched
+PERIOD = 0.5
+STATES = {"R": "runs", "S": "waits", "D": "waits (disk)", "I": "waits", "T": "stopped", "t": "traced",
+          "Z": "dead, not reaped", "X": "dead"}
+KEYS = {
+    "k": "kill a process that serves (SIGKILL)",
+    "z": "stop one (SIGSTOP); again: let it go on",
+    "s": "one more client that connects and is silent",
+    "l": "let the silent ones leave",
+    "+": "one more client of the load",
+    "-": "one less",
+    "q": "end; so does Ctrl-C",
+}
+
+Process = collections.namedtuple("Process", "pid parent state ticks reaped_ticks")
+
+
+def look_at(pid):
+    """What proc(5) says of a process in /proc/PID/stat, or None if it has gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return Process(pid, int(fields[1]), fields[0], int(fields[11]) + int(fields[12]),
+                   int(fields[13]) + int(fields[14]))
+
+
+class Server:
+    """The server, and what is to be seen of it."""
+
+    def __init__(self, name, process, port):
+        self.process, self.port, self.log = process, port, process.stderr.fileno()
+        self.first, self.others = chapters.roles(registry.servers()[name].chapter.partition("-")[0])
+        self.rest, self.said = b"", collections.deque(maxlen=3)  # of the log
+        self.served = collections.Counter()  # by pid, of those that live
+        self.ended, self.by_ended = 0, 0  # how many have ended, and what they had served
+        self.numbers = {}  # by pid, how it is called
+        self.looked, self.given, self.ticks = time.monotonic(), 0, {}  # at the last look
+        os.set_blocking(self.log, False)
+
+    def read_log(self):
+        """Reads what there is. Returns False at the end of it."""
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.log, 65536):
+                *lines, self.rest = (self.rest + data).split(b"\n")
+                for line in lines:
+                    self.hear(line.decode(errors="replace"))
+            return False
+        return True
+
+    def hear(self, line):
+        if given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$", line):
+            self.served[int(given[1])] += 1
+        else:
+            self.said.append(f"{time.strftime('%H:%M:%S')}  {line}")
+
+    def processes(self):
+        """The first, and those that descend from it, in the order of their numbers."""
+        found = [look_at(pid) for pid in program.descendants(self.process.pid)]
+        others = {process.pid: process for process in found if process}
+        self.numbers = {pid: number for pid, number in self.numbers.items() if pid in others}
+        for pid in sorted(others.keys() - self.numbers.keys()):  # the lowest that is free
+            self.numbers[pid] = next(i for i in itertools.count(1) if i not in self.numbers.values())
+        first = look_at(self.process.pid)
+        return ([first] if first else []) + sorted(others.values(), key=lambda one: self.numbers[one.pid])
+
+    def backlog(self):
+        """How many connections wait to be accepted, and how many may."""
+        listing = subprocess.run(["ss", "-ltnH", f"sport = :{self.port}"],
+                                 stdout=subprocess.PIPE, text=True, check=False).stdout.split()
+        return listing[1:3] if len(listing) > 2 else ["-", "-"]
+
+    def look(self, silent):
+        """What it does as a whole, and a row for each process."""
+        self.read_log()  # first: who has ended is not spoken of later
+        processes = self.processes()
+        sockets = tables.tcp_sockets(self.process.pid)
+        now = time.monotonic()
+        passed, self.looked = now - self.looked, now
+        before, self.ticks = self.ticks, {}
+
+        def percent(who, ticks):
+            self.ticks[who] = ticks
+            return f"{100 * (ticks - before.get(who, ticks)) / os.sysconf('SC_CLK_TCK') / passed:.0f} %"
+
+        def held(descriptors):
+            what = [sockets.get(target[len("socket:["):-1], "") for target in descriptors.values()]
+            ports = [int(text.rpartition(":")[2]) for text in what if text.startswith("connection")]
+            quiet = sum(port in silent for port in ports)
+            counts = {"at work": len(ports) - quiet, "silent": quiet}
+            return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+
+        given = self.by_ended + sum(self.served.values())
+        gone = self.served.keys() - {process.pid for process in processes}
+        self.ended += len(gone)
+        self.by_ended += sum(self.served.pop(pid) for pid in gone)
+        rows = []
+        for process in processes:
+            descriptors = tables.descriptors(process.pid)
+            first = process.pid == self.process.pid
+            rows.append((self.first if first else self.others.format(self.numbers[process.pid]), process.pid,
+                         STATES.get(process.state, process.state), percent(process.pid, process.ticks),
+                         len(descriptors) or "", "" if first else f"{self.served[process.pid]:,}", held(descriptors)))
+            if first and self.ended:
+                reaped = percent("ended", process.reaped_ticks)
+                ended = f"{self.ended:,} ended", "", "", reaped, "", f"{self.by_ended:,}", ""
+        if self.ended and processes:
+            rows.append(ended)
+        rate, self.given = (given - self.given) / passed, given
+        waiting, room = self.backlog()
+        return f"{rate:,.0f} connections a second, {given:,} so far; in the backlog: {waiting} of {room}", rows
+
+
+class Load:
+    """Clients: each of the load is a process, that can be ended alone; the silent ones are sockets of ours."""
+
+    def __init__(self, port):
+        self.port, self.busy, self.silent = port, [], []
+
+    def more(self):
+        command = [paths.LOAD, "-T", "-p", self.port, "-c", 1, "-w", PAUSE_MS, "-n", 100000000, "-d", 3600]
+        self.busy.append(subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def less(self):
+        if self.busy:
+            process = self.busy.pop()
+            process.kill()
+            process.wait()
+
+    def renew(self):
+        """Those that have come to their end, after an hour, begin again."""
+        for process in [process for process in self.busy if process.poll() is not None]:
+            self.busy.remove(process)
+            self.more()
+
+    def one_more_silent(self):
+        connection = socket.socket()
+        connection.setblocking(False)
+        connection.connect_ex(("127.0.0.1", self.port))
+        self.silent.append(connection)
+
+    def let_go(self):
+        for connection in self.silent:
+            connection.close()
+        self.silent.clear()
+
+    def ports(self):
+        return {connection.getsockname()[1] for connection in self.silent}
+
+
+def page(title, server, load, keys):
+    """The lines of what is to be seen now; none is longer than the terminal is wide."""
+    columns, height = os.get_terminal_size(1) if os.isatty(1) else (80, 1000)
+    status, rows = server.look(load.ports())
+    head = [title, f"load: {len(load.busy)} clients, and {len(load.silent)} that are silent", status, ""]
+    foot = [""] + ([f"  {key}  {meaning}" for key, meaning in KEYS.items()] if keys and height >= 24 else
+                   [" ".join(KEYS)] if keys else [])
+    foot += [f"or in a second terminal: kill PID; nc 127.0.0.1 {server.port}"] if keys else []
+    said = [f"  {line}" for line in server.said]
+    layout = "{:<11}{:>8}  {:<17}{:>6}{:>13}{:>9}  {}".format
+    room = max(height - len(head) - len(foot) - len(said) - 3, 2)
+    shown = [layout(*row).rstrip() for row in rows[:room]]
+    if len(rows) > room:
+        shown.append(f"and {len(rows) - room} more")
+    table = layout("process", "pid", "state", "CPU", "descriptors", "served", "connection").rstrip()
+    return [line[:columns] for line in [*head, table, *shown, *(["", *said] if said else []), *foot]]
+
+
+@contextlib.contextmanager
+def terminal():
+    """A screen of its own, and keys that are read as they are pressed; given back at the end, whatever comes.
+
+    Ctrl-C is a key, too: as a signal it would reach the server, the load and make, all at once.
+    """
+    before = termios.tcgetattr(0)
+    tty.setraw(0)
+    print("\033[?1049h\033[?25l", end="", flush=True)
+    try:
+        yield
+    finally:
+        print("\033[?25h\033[?1049l", end="", flush=True)
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def draw(lines, screen):
+    if screen:  # over what is there: cleared first, it would flicker
+        print("\033[H" + "".join(f"{line}\033[K\r\n" for line in lines[:-1]) + f"{lines[-1]}\033[J", end="", flush=True)
+    else:
+        print(*lines, sep="\n", end="\n\n", flush=True)
+
+
+def press(key, server, load):
+    """Does what a key is for. Returns False at the end."""
+    serving_ones = [process for process in server.processes() if process.pid != server.process.pid]
+    stopped = [process for process in serving_ones if process.state == "T"]
+    with contextlib.suppress(ProcessLookupError):
+        if key == "k" and serving_ones:
+            os.kill(serving_ones[0].pid, signal.SIGKILL)
+        elif key == "z" and stopped:
+            os.kill(stopped[0].pid, signal.SIGCONT)
+        elif key == "z" and serving_ones:
+            os.kill(serving_ones[0].pid, signal.SIGSTOP)
+    if key == "s":
+        load.one_more_silent()
+    elif key == "l":
+        load.let_go()
+    elif key == "+":
+        load.more()
+    elif key == "-":
+        load.less()
+    return key not in "q\3"
+
+
+def watch(title, server, load, seconds):
+    """Until the end that somebody wants, or the server's. Gives the last page."""
+    screen = os.isatty(0) and os.isatty(1)
+    end = time.monotonic() + seconds
+    lines, goes_on = [], True
+    with contextlib.ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        selector.register(server.log, selectors.EVENT_READ)
+        if screen:
+            stack.enter_context(terminal())
+            selector.register(0, selectors.EVENT_READ)
+        drawn = time.monotonic()
+        while goes_on and server.process.poll() is None and time.monotonic() < end:
+            for key, _ in selector.select(max(drawn + PERIOD - time.monotonic(), 0)):
+                if key.fileobj == 0:
+                    pressed = os.read(0, 100).decode(errors="replace") or "q"  # at its end: the terminal has gone
+                    goes_on = all([press(letter, server, load) for letter in pressed])
+                elif not server.read_log():
+                    selector.unregister(server.log)
+            if time.monotonic() >= drawn + PERIOD:
+                drawn += PERIOD
+                load.renew()
+                lines = page(title, server, load, screen)
+                draw(lines, screen)
+    return lines if screen else []  # else all are there already
+
+
+def main():
+    name, seconds = (sys.argv[1:] + ["3600000"])[:2] if len(sys.argv) in (2, 3) else sys.exit(f"usage: {__doc__}")
+    known = registry.servers()
+    if name not in known:
+        raise program.Failure(f"no server is called \"{name}\"; say one of: {' '.join(known)}")
+    command = [*registry.command(name), "-v"]
+    with serving.running(command, WORKERS, stderr=subprocess.PIPE) as (process, port):
+        server, load = Server(name, process, port), Load(port)
+        for _ in range(CLIENTS):
+            load.more()
+        title = f"{known[name].label}, on 127.0.0.1:{port}"
+        try:
+            for line in watch(title, server, load, float(seconds)):  # on the screen that was there before
+                print(line)
+        finally:
+            load.let_go()
+            while load.busy:
+                load.less()
+
+
+if __name__ == "__main__":
+    program.main(main)
