@@ -47,7 +47,7 @@ try() { # DIRECTORY PROGRAM TEST
     return 2
 }
 
-# ---- one test without, one mutant with its fault: what xargs starts, two at a time ----------
+# ---- one test without, one mutant with its fault: what xargs starts; mutants mostly wait ------
 
 check_original() { # "PROGRAM TEST": prints it if it does not pass
     # shellcheck disable=SC2086 # two words
@@ -130,7 +130,7 @@ tr '\n' '\0' <"$work/tests.list" |
 
 echo "1..$#"
 printf '%s\n' "$@" | sed 's/\.patch$//' |
-    xargs -P2 -n1 "$root/tests/mutants.sh" --mutant |
+    xargs -P4 -n1 "$root/tests/mutants.sh" --mutant |
     { # line by line, as each mutant ends
         done=0 survived=0
         while IFS= read -r line; do

@@ -935,7 +935,9 @@ static void replaces_a_worker_whose_channel_somebody_still_holds(void **state)
     char path[] = "/tmp/worker-test-XXXXXX", pids_path[64], pids[256] = "";
 
     (void)state;
-    struct server server = start_program(path, "sleep 100 <&0 & echo $! >>\"$0.pids\"\n");
+    /* By way of 3: where a shell starts it with &, descriptor 0 is /dev/null. */
+    struct server server =
+        start_program(path, "exec 3<&0; sleep 100 <&3 3<&- & echo $! >>\"$0.pids\"; exec 3<&-\n");
     struct calm calm = {.server = &server};
     for (int i = 0; i < 8; i++) {
         kill_one_worker(&server);
