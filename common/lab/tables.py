@@ -31,11 +31,12 @@ def _address(text):
 
 
 def tcp_sockets(pid):
-    """By inode, what a TCP socket is. Those of the network namespace of the process."""
+    """By inode, what a TCP socket is. Those of the network namespace of the process; none when it has gone."""
     found = {}
-    for name in ("tcp", "tcp6"):
-        for line in pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
+    with contextlib.suppress(OSError):
+        lines = [line for name in ("tcp", "tcp6")
+                 for line in pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
+        for fields in map(str.split, lines):
             what = f"listener {_address(fields[1])}" if fields[3] == "0A" else f"connection of client {_address(fields[2])}"
             found[fields[9]] = what
     return found
