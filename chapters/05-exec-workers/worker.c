@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,6 +42,9 @@ int main(void)
         log_line("descriptor 0 is not a channel: the server starts this program");
         return EXIT_FAILURE;
     }
+    /* The master has asked for it. But a program in between may have changed the user, which takes
+     * it away, or stay as our parent. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (pool_work(channel, echo) == -1) {
         log_line("cannot receive a connection: %s", strerror(errno));
         return EXIT_FAILURE;

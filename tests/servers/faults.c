@@ -957,6 +957,32 @@ static void replaces_a_worker_whose_channel_somebody_still_holds(void **state)
     unlink(path);
 }
 
+/* As bwrap does: it stays, holds the channel as well, and the worker is its child. */
+static void ends_a_worker_behind_a_program_that_stays(void **state)
+{
+    char path[] = "/tmp/worker-test-XXXXXX", lines[4200];
+    pid_t between[4], workers[4];
+    int connections[4];
+
+    (void)state;
+    snprintf(lines, sizeof(lines), "exec 3<&0; '%s' <&3 3<&- & wait; exit\n",
+             built("chapters/05-exec-workers/worker"));
+    struct server server = start_program(path, lines);
+    for (int i = 0; i < 4; i++) {
+        connections[i] = connect_to(&server);
+        exchange(connections[i], "here", 4);
+    }
+    assert_int_equal(children_of(server.pid, between, 4), 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(children_of(between[i], &workers[i], 1), 1);
+    kill(server.pid, SIGKILL);
+    assert_int_equal(server_wait(&server), 128 + SIGKILL);
+    expect_gone(workers, 4);
+    for (int i = 0; i < 4; i++)
+        close(connections[i]);
+    unlink(path);
+}
+
 /* What this test has open under the same number was there before the server: it is not the
  * master's. */
 static bool is_of_the_master(pid_t worker, int fd)
@@ -1027,6 +1053,7 @@ int main(int argc, char **argv)
         test_if(takes_programs, serves_on_while_its_worker_program_is_absent),
         test_if(takes_programs, replaces_a_worker_that_hangs_at_its_start),
         test_if(takes_programs, replaces_a_worker_whose_channel_somebody_still_holds),
+        test_if(takes_programs, ends_a_worker_behind_a_program_that_stays),
         test_if(takes_programs && subject->hand_over,
                 a_worker_program_inherits_its_channel_and_nothing_else),
     };
