@@ -140,6 +140,13 @@ model: ## check the hand-over protocol exhaustively, with spin
 	@common/setup.sh spin
 	@tests/model/check.sh $(BUILD)/model
 
+facts: ## try what the texts claim about the system, claim by claim
+	@common/setup.sh cc git python3
+	@tests/facts/facts.py
+
+fact-%: ## try one claim (fact-fin-then-reset): what was done, and what the system answered
+	@tests/facts/facts.py '$*'
+
 fuzz: ## fuzz read_fd, the pool and the command lines for a minute (FUZZ=seconds)
 	@common/setup.sh libfuzzer
 	@tests/fuzz/fuzz.sh $(or $(FUZZ),60) $(BUILD)

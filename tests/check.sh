@@ -40,6 +40,7 @@ lint            make lint
 portable        make portable
 coverage        make coverage
 model           make model
+facts           make facts
 fuzz            make fuzz FUZZ=${FUZZ:-60}
 report          tests/report/report.py
 slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $logs/decks && tests/slides.py $logs/decks

@@ -1,0 +1,136 @@
+"""What the texts claim about the system, as experiments: see facts.py, which runs them."""
+import collections
+import contextlib
+import errno
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+FACTS = collections.OrderedDict()  # by name
+SECONDS = 10  # that a wait may last
+
+
+class Refuted(Exception):
+    """The system did something else."""
+
+
+class CannotTry(Exception):
+    """Here the experiment is not possible; the text is the reason."""
+
+
+def fact(claim):
+    """Makes an experiment of a function, which is called by its name with hyphens; CLAIM is as the texts say it."""
+    def note(function):
+        FACTS[function.__name__.replace("_", "-")] = claim, function
+        return function
+    return note
+
+
+def say(what, answer):
+    """A step, and what the system answered."""
+    print(f"  {what}: {answer}")
+    return answer
+
+
+def expect(what, answer, wanted):
+    """A step that the claim depends on."""
+    say(what, answer)
+    if answer != wanted:
+        raise Refuted(f"{what}: {answer}, and not {wanted}")
+
+
+def outcome(function, *arguments):
+    """What a call returns, or the name of its error."""
+    try:
+        return function(*arguments)
+    except OSError as error:
+        return errno.errorcode.get(error.errno, str(error.errno))
+
+
+def wait_for(condition, what):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise Refuted(f"{what}: not within {SECONDS} seconds")
+        time.sleep(0.005)
+
+
+# ---- processes -----------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def child(function):
+    """A forked process that runs this, and is ended."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            function()
+        finally:
+            os._exit(0)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+
+
+def output(*command):
+    """What a program prints; it cannot be tried where there is none, or it may not."""
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    except FileNotFoundError:
+        raise CannotTry(f"there is no {command[0]}") from None
+    if result.returncode != 0:
+        raise CannotTry(result.stderr.strip() or f"{command[0]} ended with status {result.returncode}")
+    return result.stdout.strip()
+
+
+def need_root(why):
+    if os.geteuid() != 0:
+        raise CannotTry(f"only root may {why}")
+
+
+def asleep(pid):
+    """True when a process waits in a call: proc(5), /proc/PID/stat."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        return stat.read().rpartition(")")[2].split()[0] == "S"
+
+
+# ---- TCP -----------------------------------------------------------------------------------------
+
+def listener(*options):
+    """One on a free port of the loopback, with these options of SOL_SOCKET."""
+    made = socket.socket()
+    for option in options:
+        made.setsockopt(socket.SOL_SOCKET, option, 1)
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
+def connected(*options):
+    """Both ends of a connection, and its listener: client, server, listener."""
+    at = listener(*options)
+    client = socket.create_connection(at.getsockname(), timeout=SECONDS)
+    server, _ = at.accept()
+    server.settimeout(SECONDS)
+    return client, server, at
+
+
+def reset(end):
+    """Closes it with a RST instead of a FIN."""
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    end.close()
+
+
+def tcp_state(end):
+    """The state of a connection as the kernel has it: TCP_ESTABLISHED is 1, TCP_CLOSE 7, TCP_CLOSE_WAIT 8."""
+    return end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+
+
+def readable(end, seconds=SECONDS):
+    return bool(select.select([end], [], [], seconds)[0])

@@ -1,0 +1,204 @@
+"""TCP: ends, resets, ports, and who is woken."""
+import os
+import select
+import socket
+
+from experiment import (CannotTry, Refuted, asleep, connected, expect, fact, listener, outcome, readable, reset, say, tcp_state,
+                        wait_for)
+
+TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
+
+
+@fact("After FIN, and then RST, read gives 0 and write EPIPE: never ECONNRESET.")
+def fin_then_reset():
+    client, server, _ = connected()
+    client.shutdown(socket.SHUT_WR)
+    wait_for(lambda: tcp_state(server) == TCP_CLOSE_WAIT, "the FIN")
+    server.sendall(b"unread")  # which makes of the client's close a reset
+    readable(client)
+    client.close()
+    wait_for(lambda: tcp_state(server) == TCP_CLOSE, "the RST")
+    expect("recv after FIN and RST", outcome(server.recv, 1), b"")
+    expect("send after it", outcome(server.send, b"x"), "EPIPE")
+
+
+@fact("After data, and then RST, read gives the data first, and then ECONNRESET, once; then 0.")
+def data_then_reset():
+    client, server, _ = connected()
+    client.sendall(b"data")
+    readable(server)
+    reset(client)
+    wait_for(lambda: tcp_state(server) == TCP_CLOSE, "the RST")
+    expect("recv", outcome(server.recv, 100), b"data")
+    expect("recv again", outcome(server.recv, 100), "ECONNRESET")
+    expect("and again", outcome(server.recv, 100), b"")
+
+
+@fact("A peer that closes with unread data sends RST, not FIN: read gives ECONNRESET, and no end-of-file.")
+def close_with_unread_data():
+    client, server, _ = connected()
+    server.sendall(b"never read")
+    readable(client)
+    client.close()
+    expect("recv at the other end", outcome(server.recv, 1), "ECONNRESET")
+
+
+@fact("A connection that is reset while it is queued is accepted on Linux; then read says ECONNRESET.")
+def reset_while_queued():
+    at = listener()
+    client = socket.create_connection(at.getsockname())
+    readable(at)
+    reset(client)
+    server, _ = at.accept()
+    wait_for(lambda: tcp_state(server) == TCP_CLOSE, "the RST")
+    expect("accept, and recv", outcome(server.recv, 1), "ECONNRESET")
+
+
+def restarted(old, new):
+    """What bind says to a second listener on a port of which the first one's connection is left in TIME_WAIT."""
+    client, server, at = connected(*old)
+    address = at.getsockname()
+    at.close()
+    server.close()  # first: this side keeps TIME_WAIT
+    client.recv(1)
+    client.close()
+    second = socket.socket()
+    for option in new:
+        second.setsockopt(socket.SOL_SOCKET, option, 1)
+    return outcome(second.bind, address)
+
+
+@fact("SO_REUSEADDR helps a restarted server only if both have it: the old one, whose connections are left, and the new.")
+def reuseaddr_on_both():
+    yes = (socket.SO_REUSEADDR,)
+    expect("bind, old and new have it", restarted(yes, yes), None)
+    expect("bind, only the new one has it", restarted((), yes), "EADDRINUSE")
+    expect("bind, only the old one has it", restarted(yes, ()), "EADDRINUSE")
+
+
+@fact("SO_REUSEADDR permits the port of connections that are open, too, not only of those in TIME_WAIT.")
+def reuseaddr_beside_open_connections():
+    client, server, at = connected(socket.SO_REUSEADDR)
+    address = at.getsockname()
+    at.close()
+    second = socket.socket()
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    expect("bind while the old connection is open", outcome(second.bind, address), None)
+    expect("listen", outcome(second.listen), None)
+    client.sendall(b"still")
+    expect("and the old connection goes on", outcome(server.recv, 5), b"still")
+
+
+@fact("With SO_REUSEADDR a second listener cannot be had beside one that listens; with SO_REUSEPORT on both it can.")
+def two_listeners():
+    first = listener(socket.SO_REUSEADDR)
+    second = socket.socket()
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    expect("SO_REUSEADDR: bind", outcome(second.bind, first.getsockname()), "EADDRINUSE")
+    first, second = listener(socket.SO_REUSEPORT), socket.socket()
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    expect("SO_REUSEPORT: bind", outcome(second.bind, first.getsockname()), None)
+    expect("SO_REUSEPORT: listen", outcome(second.listen), None)
+
+
+EPOLLEXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", None)
+
+
+def woken_first(shared, flags):
+    """Two processes wait, one after the other, for the same listener: which are woken by one connection? Neither accepts."""
+    at = listener()
+    common = select.epoll()
+    if shared:
+        common.register(at, select.EPOLLIN | flags)
+    told, tell = os.pipe()
+    pids = []
+    for number in b"12":
+        pid = os.fork()
+        if pid == 0:
+            own = common if shared else select.epoll()
+            if not shared:
+                own.register(at, select.EPOLLIN | flags)
+            os.write(tell, b"r")
+            own.poll(5)
+            os.write(tell, bytes([number]))
+            os.read(blocked, 1)
+            os._exit(0)
+        pids.append(pid)
+        os.read(told, 1)
+        wait_for(lambda pid=pid: asleep(pid), "that it waits")
+    client = socket.create_connection(at.getsockname())
+    woken = os.read(told, 1)
+    while readable(told, 0.3):
+        woken += os.read(told, 1)
+    client.close()
+    for pid in pids:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    return woken.decode()
+
+
+blocked, _keep = os.pipe()
+
+
+@fact("Of several that wait in one epoll instance that they share, edge-triggered, a connection wakes one: the last that came.")
+def epoll_shared_instance_wakes_the_last():
+    expect("woken", woken_first(True, select.EPOLLET), "2")
+
+
+@fact("Of several that wait for one listener each with an epoll instance of its own, a connection wakes all.")
+def epoll_own_instances_all_wake():
+    expect("woken", "".join(sorted(woken_first(False, 0))), "12")
+
+
+@fact("With EPOLLEXCLUSIVE a connection wakes one: the one that registered first, if it waits.")
+def epoll_exclusive_wakes_the_first():
+    if EPOLLEXCLUSIVE is None:
+        raise CannotTry("this Python knows no EPOLLEXCLUSIVE")
+    expect("woken", woken_first(False, EPOLLEXCLUSIVE), "1")
+
+
+@fact("Datagrams of Unix-domain sockets keep their order and are not lost: a full queue makes the sender wait, or EAGAIN.")
+def unix_datagrams_wait():
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    left.setblocking(False)
+    sent = 0
+    while outcome(left.send, b"%d" % sent) != "EAGAIN":
+        sent += 1
+        if sent > 100000:
+            raise Refuted("the queue has no end")
+    say("sent until EAGAIN", sent)
+    expect("received, in order", all(right.recv(100) == b"%d" % number for number in range(sent)), True)
+
+
+@fact("A datagram that is longer than the buffer is cut, and the rest is gone: MSG_TRUNC says so.")
+def datagrams_are_cut():
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    left.send(b"twelve bytes")
+    left.send(b"next")
+    data, _, flags, _ = right.recvmsg(6)
+    expect("recvmsg with room for 6", data, b"twelve")
+    expect("MSG_TRUNC", bool(flags & socket.MSG_TRUNC), True)
+    expect("the next one", right.recv(100), b"next")
+
+
+@fact("Of several that wait in accept, a connection wakes one: the one that has waited longest.")
+def accept_wakes_who_has_waited_longest():
+    at = listener()
+    told, tell = os.pipe()
+    pids = []
+    for number in b"123":
+        pid = os.fork()
+        if pid == 0:
+            at.accept()
+            os.write(tell, bytes([number]))
+            os.read(blocked, 1)
+            os._exit(0)
+        pids.append(pid)
+        wait_for(lambda pid=pid: asleep(pid), "that it waits")
+    for turn in b"123":
+        client = socket.create_connection(at.getsockname())
+        expect("woken", os.read(told, 1), bytes([turn]))
+        client.close()
+    for pid in pids:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
