@@ -22,8 +22,8 @@ int listener_open(const char *address, int port);
 
 /*
  * The same with SO_REUSEPORT: further listeners of the same user can be opened so on the same
- * address and port. The kernel gives each connection to one of them, by a hash of its addresses and
- * ports: socket(7).
+ * address and port: SO_REUSEPORT in socket(7). The kernel gives each connection to one of them, by
+ * a hash of its addresses and ports: reuseport_select_sock() in Linux's net/core/sock_reuseport.c.
  */
 int listener_open_shared(const char *address, int port);
 

@@ -52,8 +52,9 @@ int write_fd(int channel, const void *data, size_t len, int fd);
  * bytes of one write_fd may come in several calls; the descriptor comes with the first.
  *
  * On SOCK_DGRAM and SOCK_SEQPACKET an empty datagram looks like end-of-file (write_fd sends none).
- * With SO_PASSCRED or SO_PASSPIDFD set on `channel` every message brings what nobody asked for,
- * end-of-file included: EPROTO at each call. Treat EPROTO as the end of the channel.
+ * With SO_PASSCRED or SO_PASSPIDFD set on `channel` every message brings what nobody asked for:
+ * EPROTO at each call; with SO_PASSCRED on a stream at end-of-file, too (fact:
+ * control-message-at-end-of-file). Treat EPROTO as the end of the channel.
  */
 ssize_t read_fd(int channel, void *data, size_t len, int *fd);
 

@@ -78,7 +78,7 @@ static int open_file(const char *path)
 
     if (fd == -1)
         err(EXIT_FAILURE, "%s", path ? path : "memfd_create");
-    /* The file of our own has no name in any folder: nobody else could open it. */
+    /* The file of our own has no name in any folder, by which the taker could open it. */
     if (!path && (write(fd, text, strlen(text)) == -1 || lseek(fd, 0, SEEK_SET) == -1))
         err(EXIT_FAILURE, "memfd");
     return fd;

@@ -7,9 +7,12 @@
  * Who waits is woken one at a time: inet_csk_wait_for_connect() in Linux's
  * net/ipv4/inet_connection_sock.c queues each process as an exclusive waiter ("only one process
  * gets woken up, not the 'whole herd'"), at the tail of the queue (prepare_to_wait_exclusive() in
- * kernel/sched/wait.c), and it is the head that is woken: the worker that has waited longest. With
- * -v one sees them take turns. (Workers that wait in epoll_wait would be woken last come, first
- * served; in select or poll, all of them at once.)
+ * kernel/sched/wait.c), and it is the head that is woken: the worker that has waited longest
+ * (fact: accept-wakes-who-has-waited-longest). With -v one sees them take turns. (In select, poll,
+ * or epoll_wait with an instance for each, all are woken at once; with EPOLLEXCLUSIVE the one that
+ * registered first of those that wait; in an instance that they share, edge-triggered, the last
+ * that came. fact: epoll-own-instances-all-wake, fact: epoll-exclusive-wakes-the-first, fact:
+ * epoll-shared-instance-wakes-the-last.)
  */
 #include "floor.h"
 #include "listener.h"
