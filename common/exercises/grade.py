@@ -52,16 +52,33 @@ def find_shape(folder, exercises):
     return folder
 
 
+def handed_in(archive, exercises):
+    """The files of exercises in an archive, and their paths: those that find_shape would find.
+
+    Who packs the whole repository has solutions, tests and marks in folders of these names, too.
+    """
+    names = {exercise.name for exercise in exercises}
+    members = [(pathlib.PurePosixPath(member.filename.lstrip("/")).parts, member)
+               for member in archive.infolist() if not member.is_dir()]
+    inside = {parts[0] for parts, _ in members if len(parts) > 1 and parts[0][0] not in "._"}
+    candidates = [(), ("exercises",)]
+    if len(inside) == 1:
+        candidates += [(*inside,), (*inside, "exercises")]
+    for candidate in candidates:
+        found = [(parts, member) for parts, member in members
+                 if parts[:-2] == candidate and len(parts) == len(candidate) + 2
+                 and parts[-2] in names and parts[-1] != ".."]
+        if found:
+            return found
+    return []
+
+
 def unpack(path, folder, exercises):
     """Takes from an archive the files of exercises, and nothing else."""
-    names = {exercise.name for exercise in exercises}
     try:
         with zipfile.ZipFile(path) as archive:
             left = ARCHIVE_MAX
-            for member in archive.infolist():
-                parts = pathlib.PurePosixPath(member.filename).parts
-                if member.is_dir() or len(parts) < 2 or parts[-2] not in names or ".." in parts:
-                    continue
+            for parts, member in handed_in(archive, exercises):
                 target = folder / parts[-2] / parts[-1]
                 target.parent.mkdir(exist_ok=True)
                 with archive.open(member) as source:

@@ -525,6 +525,23 @@ def finds_the_exercises_in_what_somebody_hands_in():
                     expect((found / "01-1-zero/zero.c").read_text() == shape, f"{shape}: {found}")
 
 
+def of_a_whole_repository_only_the_answers_count():
+    exercises = [course.Exercise("01-1-zero"), course.Exercise("02-1-one")]
+    for top in "", "course-main/":
+        with tempfile.TemporaryDirectory() as name:
+            archive = pathlib.Path(name) / "in.zip"
+            with zipfile.ZipFile(archive, "w") as pack:
+                for folder, file in (("exercises", "zero.c"), ("solutions", "zero.c"),
+                                     ("tests/exercises", "driver.c"), ("mine/exercises", "passed"),
+                                     ("build/exercises", "zero")):
+                    pack.writestr(f"{top}{folder}/01-1-zero/{file}", folder)
+                pack.writestr(f"{top}README.md", "")
+            with grade.opened(archive, exercises) as found:
+                files = {str(path.relative_to(found)): path.read_text()
+                         for path in found.rglob("*") if path.is_file()}
+        expect(files == {"01-1-zero/zero.c": "exercises"}, f"{top}: {files}")
+
+
 def grades_what_somebody_hands_in():
     with Course() as c:
         shutil.copytree(c.top / "solutions/01-1-zero", c.top / "build/in/01-1-zero")
@@ -684,7 +701,8 @@ CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_c
          answers_follow_the_file_that_they_are_made_of,
          conflicts_are_told_and_mended_one_after_the_other,
          what_was_out_of_step_before_is_no_ground_to_stand_on,
-         grades_a_folder, finds_the_exercises_in_what_somebody_hands_in, grades_what_somebody_hands_in,
+         grades_a_folder, finds_the_exercises_in_what_somebody_hands_in,
+         of_a_whole_repository_only_the_answers_count, grades_what_somebody_hands_in,
          a_submission_that_means_harm,
          a_program_in_another_language_is_handed_on, the_list_tells_its_mistakes, the_list_and_the_folders_agree,
          every_exercise_is_complete, the_starters_are_noted,
