@@ -182,7 +182,7 @@ hint-%: ## a hint for exercise NN-K, one more at each call
 solution-%: ## what differs between your exercise NN-K, which passes, and ours (FORCE=1: in any case)
 	@$(exercise) solution '$*'
 
-reset-%: ## the starter of exercise NN-K again (FORCE=1: without asking); yours is kept
+reset-%: ## the starter of exercise NN-K again (FORCE=1: without asking); yours is kept, in mine/
 	@$(exercise) reset '$*'
 
 grade: $(exercise_tools) ## all exercises: a table, and results for other programs (SUBMISSION=another folder or zip)
@@ -199,7 +199,8 @@ check-exercises: $(exercise_tools) ## every starter, solution and wrong answer, 
 	@common/setup.sh git prove python3
 	@$(exercise_environment) prove -j2 --failures $(exercise_long_tests)
 
-clean: ## remove all that was made
+clean: ## remove all that was made; what is yours is in mine/, and stays
+	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)
 	rm -rf $(BUILD)
 
 # ---- one chapter: `make -C chapters/NN-name build` and the like end here ----------------------

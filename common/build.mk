@@ -131,7 +131,7 @@ server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/serve
 soaked       := $(foreach server,$(servers),$(if $(filter rest=0,$($(server).can))$($(server).arguments),,$(server)))
 soaks        := $(soaked:%=$(BUILD)/tests/servers/soak-%)
 support      := $(BUILD)/tests/support.o $(cputime)
-script_tests := $(wildcard tests/common/*/*.py tests/chapters/*/*.py)
+script_tests := $(wildcard tests/common/*.py tests/common/*/*.py tests/chapters/*/*.py)
 
 $(BUILD)/tests/common/load/schedule: $(BUILD)/common/load/schedule.o
 $(BUILD)/tests/common/load/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)

@@ -15,6 +15,7 @@ cd "$(dirname "$0")/.." || exit
 build=${BUILD:-build}
 logs=$build/check
 longest=${LONGEST:-2400}
+export MINE="$logs/mine" # the marks and measurements of whoever runs this stay as they are
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
 if [ -n "${TESTED-}" ]; then
     test="cat '$TESTED' && tail -n 1 '$TESTED' | grep -qx 'Result: PASS' && echo 'by make test, before this: Result: PASS'"

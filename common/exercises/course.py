@@ -4,8 +4,12 @@ import hashlib
 import os
 import pathlib
 import re
+import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(TOP / "common"))
+import mine  # noqa: E402
+
 BUILD = TOP / os.environ.get("BUILD", "build")
 LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
@@ -68,6 +72,11 @@ class Exercise:
     @property
     def built(self):
         return BUILD / "exercises" / self.name
+
+    @property
+    def kept(self):
+        """What is the learner's: marks, and answers that reset has replaced."""
+        return mine.FOLDER / "exercises" / self.name
 
     def files(self):
         """The names of the files that a learner begins with; there may be more by now."""
@@ -170,3 +179,25 @@ def is_starter(exercise):
     known = starters()
     return all(known.get(f"exercises/{exercise.name}/{path.name}") == file_digest(path)
                for path in files_of(exercise.starter))
+
+
+def is_done(exercise):
+    """True when what is in the learner's folder is the answer that was the last one to pass."""
+    mark = exercise.kept / "passed"
+    return mark.is_file() and mark.read_text().strip() == digest(files_of(exercise.starter))
+
+
+def note_outcome(exercise, tested, passed):
+    """Notes of an answer, which had this digest, whether it passed.
+
+    One that did not pass leaves the mark of another: who goes back to that is done again, whatever
+    he has tried meanwhile.
+    """
+    mark = exercise.kept / "passed"
+    if passed:
+        mine.make(exercise.kept)
+        with mine.writing():
+            write(mark, tested + "\n")
+    elif mark.is_file() and mark.read_text().strip() == tested:
+        with mine.writing():
+            mark.unlink()

@@ -16,8 +16,9 @@ exercise.py wrong NUMBER WHAT FOLDER [SAYS]   keep what is in a folder as a wron
 exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow what they are made of, after that was
                                   changed; NUMBER can be a chapter's. BASE: from now on it is made of this file
 
-Environment: BUILD (the folder of what is built), COMPILE, LDFLAGS, FORCE=1 (for reset and solution), SINCE (for
-rebase: a commit at which all was well, HEAD without it).
+Environment: BUILD (the folder of what is built), MINE (that of what is the learner's), COMPILE,
+LDFLAGS, FORCE=1 (for reset and solution), SINCE (for rebase: a commit at which all was well, HEAD
+without it).
 """
 import difflib
 import os
@@ -31,8 +32,9 @@ import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
 import course  # noqa: E402
+import mine  # noqa: E402
 import trial  # noqa: E402
-from course import Mistake  # noqa: E402
+from course import Mistake, is_done  # noqa: E402
 
 PASSED, NOT_YET, BROKEN = 0, 1, 2
 forced = os.environ.get("FORCE", "") not in ("", "0")
@@ -40,24 +42,21 @@ forced = os.environ.get("FORCE", "") not in ("", "0")
 
 # ---- where the learner stands --------------------------------------------------------------------
 
-def is_done(exercise):
-    """True when the last test passed, and nothing was changed since."""
-    passed = exercise.built / "passed"
-    return passed.is_file() and passed.read_text().strip() == course.digest(course.files_of(exercise.starter))
-
-
-def note_outcome(exercise, tested, passed):
-    if passed:
-        course.write(exercise.built / "passed", tested + "\n")
-    else:
-        (exercise.built / "passed").unlink(missing_ok=True)
-
-
 def next_after(exercise=None):
     """The first exercise that is not done, from `exercise` on and then from the beginning."""
     exercises = course.read_list()
     begin = next((i for i, one in enumerate(exercises) if exercise and one.name == exercise.name), 0)
     return next((one for one in exercises[begin:] + exercises[:begin] if not is_done(one)), None)
+
+
+def note(trials):
+    """Notes what passed: triples of exercise, digest of what was tested, and outcome."""
+    try:
+        for exercise, tested, outcome in trials:
+            if outcome.kind != "broken":
+                course.note_outcome(exercise, tested, outcome.passed)
+    except mine.Unwritable as reason:
+        print(f"exercise: not noted: {reason}", file=sys.stderr)
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -94,8 +93,8 @@ def run(number, source=None):
     tested = course.digest(course.files_of(folder))
     outcome = trial.try_out(exercise, folder, keep=True, color=sys.stdout.isatty())
     sys.stdout.write(outcome.warnings + outcome.words)
-    if own and outcome.kind != "broken":
-        note_outcome(exercise, tested, outcome.passed)
+    if own:
+        note([(exercise, tested, outcome)])
     if own and outcome.passed:
         coming = next_after(exercise)
         print(f"\nCompare: make solution-{exercise.number}.   "
@@ -109,10 +108,11 @@ def hint(number):
     exercise = course.find(number)
     if not exercise.hints:
         raise Mistake(f"{exercise.name} has no hints")
-    given = exercise.built / "hints"
+    given = exercise.kept / "hints"
     count = min(int(given.read_text()) if given.is_file() else 0, len(exercise.hints) - 1) + 1
-    exercise.built.mkdir(parents=True, exist_ok=True)
-    course.write(given, f"{count}\n")
+    mine.make(exercise.kept)
+    with mine.writing():
+        course.write(given, f"{count}\n")
     for i, text in enumerate(exercise.hints[:count], 1):
         print(textwrap.fill(text, 78, initial_indent=f"Hint {i} of {len(exercise.hints)}: ", subsequent_indent="    ",
                             break_long_words=False, break_on_hyphens=False))
@@ -159,8 +159,9 @@ def reset(number):
         if not sys.stdin.isatty():
             raise Mistake(f"reset would replace your files in {folder}; if you mean it: "
                           f"make reset-{exercise.number} FORCE=1")
-        if input(f"Replace your files in {folder} by the starter? They are kept under {trial.shown(exercise.built)}. "
-                 "[y/N] ").strip().lower() not in ("y", "yes"):
+        answer = input(f"Replace your files in {folder} by the starter? "
+                       f"They are kept under {trial.shown(exercise.kept)}. [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return NOT_YET
     kept = keep_copy(exercise)
@@ -168,7 +169,6 @@ def reset(number):
         path.unlink()
     for name, content in restored.items():
         (exercise.starter / name).write_bytes(content)
-    (exercise.built / "passed").unlink(missing_ok=True)
     print(f"{folder} is as it was at the beginning; yours is in {trial.shown(kept)}")
     return PASSED
 
@@ -180,12 +180,13 @@ def missing_files(exercise):
 def keep_copy(exercise):
     """Copies the learner's files to a new folder before-reset-N."""
     number = 1
-    while (exercise.built / f"before-reset-{number}").exists():
+    while (exercise.kept / f"before-reset-{number}").exists():
         number += 1
-    kept = exercise.built / f"before-reset-{number}"
-    kept.mkdir(parents=True)
-    for path in course.files_of(exercise.starter):
-        shutil.copy2(path, kept / path.name)
+    kept = exercise.kept / f"before-reset-{number}"
+    mine.make(kept)
+    with mine.writing():
+        for path in course.files_of(exercise.starter):
+            shutil.copy2(path, kept / path.name)
     return kept
 
 
@@ -245,8 +246,9 @@ def grade_all(submission=None, results=None):
     if not exercises:
         raise Mistake("exercises/list: there is no exercise in it")
     results = pathlib.Path(results).absolute() if results else course.BUILD / "grade"
-    outcomes, note = grade.grade(submission or course.TOP / "exercises", results, exercises)
-    grade.print_table(outcomes, results, note)
+    outcomes, remark, own = grade.grade(submission or course.TOP / "exercises", results, exercises)
+    grade.print_table(outcomes, results, remark)
+    note((outcome.exercise, tested, outcome) for outcome, tested in zip(outcomes, own))
     return BROKEN if any(outcome.kind == "broken" for outcome in outcomes) else PASSED
 
 
@@ -288,8 +290,9 @@ def main(arguments):
         return BROKEN
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, and leaves nothing behind
     try:
+        mine.take_over_unasked()
         return command(*rest)
-    except Mistake as mistake:
+    except (Mistake, mine.Unwritable) as mistake:
         print(f"exercise: {mistake}", file=sys.stderr)
         return BROKEN
     except KeyboardInterrupt:

@@ -94,10 +94,16 @@ def unpack(path, folder, exercises):
 # ---- grading -------------------------------------------------------------------------------------
 
 def grade(submission, results, exercises):
-    """Tries out all exercises in a submission, and writes the results to a folder. Gives the outcomes."""
+    """Tries out all exercises in a submission, and writes the results to a folder.
+
+    Gives the outcomes; a remark, or ""; and of the learner's own folder the digests of what was
+    tested.
+    """
     began = time.monotonic()
     with opened(submission, exercises) as folder:
         known = [exercise for exercise in exercises if (folder / exercise.name).is_dir()]
+        own = folder.resolve() == (course.TOP / "exercises").resolve()
+        digests = [course.digest(course.files_of(one.starter)) for one in exercises] if own else []
         outcomes = run_all(exercises, folder)
     note = "" if known else (f"{submission}: there is no exercise in it. Expected: folders such as "
                              f"{exercises[0].name}, with the files of the exercise in them.")
@@ -106,7 +112,7 @@ def grade(submission, results, exercises):
     course.write(results / "junit.xml", junit(outcomes, time.monotonic() - began))
     for outcome in outcomes:
         course.write(results / f"{outcome.exercise.name}.txt", outcome.warnings + outcome.words)
-    return outcomes, note
+    return outcomes, note, digests
 
 
 def run_all(exercises, folder):

@@ -51,6 +51,7 @@ def differences(runs):
 
 
 def main():
+    results.begin()
     runs = turns.in_turn(ROUNDS, [(loop, lambda l=loop: {l: measure(*LOOPS[l])}) for loop in LOOPS])
     rows = []
     for loop, of_loop in runs.items():

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares the chapters' servers that stand beside each other, and draws what came out.
 
-compare.py [BASE.tsv]. With BASE, the table of an earlier run (build/results/compare.tsv, kept under another name),
-it also lays that run and this one side by side.
+compare.py [BASE.tsv]. With BASE, the table of an earlier run (mine/results/compare.tsv, or one of
+mine/results/earlier, which later runs replaced), it also lays that run and this one side by side.
 """
 import pathlib
 import sys
@@ -77,6 +77,7 @@ def main():
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [BASE.tsv]")
     base = sys.argv[1] if len(sys.argv) == 2 else ""
     old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
+    results.begin()
     rows = compare("compare", chapters.compared(), [1, 8, 32, 128], 5, 2)
     if old:
         show_beside(old[0], rows, base, old[1])

@@ -127,6 +127,8 @@ def compare(name, servers, clients, rounds, seconds, command=None):
         print(f"\n{picture}")
     lost = show_tables(name, rows, servers, clients, command or f"make {name}")
     print(f"\nall runs:  {paths.RESULTS / name}.tsv")
+    for path in results.earlier(name)[-1:]:
+        print(f"before:    {path}")
     for plot in pictures:
         print(f"picture:   {paths.RESULTS / name}-{plot}.svg (and .png)")
     if lost:

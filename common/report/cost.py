@@ -261,6 +261,7 @@ def show_memory(names, end):
 
 
 def main():
+    results.begin()
     end = time.monotonic() + END
     names = designs.present(designs.everything())
     counts = measure_counts(names)

@@ -137,6 +137,7 @@ def main():
     axes = sys.argv[1:] or list(AXES)
     if not set(axes) <= set(AXES):
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name} [{'|'.join(AXES)}] ...")
+    results.begin()
     for axis in axes:
         values, points = measure(axis)
         show(axis, values, points)

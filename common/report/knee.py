@@ -156,6 +156,7 @@ def draw(rows, knees):
 def main():
     if len(sys.argv) > 1:
         sys.exit("usage: knee.py")
+    results.begin()
     rows, knees = measure()
     columns = ["round", "server", *(key for key in rows[0] if key not in ("round", "server"))]
     results.write_table(paths.RESULTS / "knee.tsv", columns,

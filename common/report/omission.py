@@ -94,6 +94,7 @@ def table_rows(rows):
 
 
 def main():
+    results.begin()
     rows, latencies = measure_all()
     data = paths.RESULTS / "omission.tsv"
     results.write_table(data, ["percent", *LOOPS],

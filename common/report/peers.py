@@ -81,6 +81,7 @@ def write(names, rows):
 
 
 def main():
+    results.begin()
     names = designs.present(designs.everything())
     rows = measure(names)
     write(names, rows)

@@ -17,6 +17,7 @@ import urllib.parse
 import xml.etree.ElementTree
 
 import fonts
+import mine
 import paths
 import program
 import registry
@@ -418,6 +419,7 @@ def write_body(found, missing):
 def main():
     if len(sys.argv) > 1:
         sys.exit(f"usage: {pathlib.Path(sys.argv[0]).name}")
+    mine.take_over_unasked()
     found, damaged = gather(paths.RESULTS)
     for name, _, error in damaged:
         warn(f"{name} is left out: {error}")

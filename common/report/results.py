@@ -11,6 +11,7 @@ import shutil
 import sys
 import textwrap
 
+import mine
 import paths
 
 
@@ -65,13 +66,41 @@ def machine():
     ]
 
 
+def begin():
+    """What each measurement begins with, and not what it ends with: can its results be kept?"""
+    mine.take_over_unasked()
+    mine.make(paths.RESULTS)
+
+
 @contextlib.contextmanager
 def written(path):
     """Gives a path to write to. What was written there becomes PATH at the end, or else nothing does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = scratch() / path.name
     yield part
-    part.replace(path)
+    beside = path.with_name(f".{part.name}.{os.getpid()}")  # scratch may be on another file system
+    shutil.copyfile(part, beside)
+    keep_earlier(path)
+    beside.replace(path)
+
+
+def earlier(name):
+    """The tables of this name that a later run has replaced, the oldest first."""
+    kept = (paths.RESULTS / "earlier").glob(f"{name}.[0-9]*.tsv")
+    return sorted(kept, key=lambda path: path.stat().st_mtime_ns)
+
+
+def keep_earlier(path):
+    """Keeps a table that is about to be replaced, under the time at which it was written.
+
+    Pictures and what was printed say nothing that is not in it.
+    """
+    if path.suffix != ".tsv" or path.name.endswith(".table.tsv") or not path.is_file():
+        return
+    time = datetime.datetime.fromtimestamp(path.stat().st_mtime)
+    kept = mine.free(path.parent / "earlier" / f"{path.stem}.{time:%Y-%m-%d-%H%M%S}.tsv")
+    kept.parent.mkdir(exist_ok=True)
+    shutil.copy2(path, kept)
 
 
 def write_table(path, columns, rows, head=()):
@@ -88,7 +117,7 @@ def show_table(name, title, columns, rows, notes=()):
     """Prints a table, its cells being text for readers; also keeps it, for the page of results.
 
     Columns of numbers go to the right, text and the first column to the left. The notes say, one a line, how to read it. In
-    build/results/NAME.table.tsv title and notes are comments at the top.
+    mine/results/NAME.table.tsv title and notes are comments at the top.
     """
     rows = [[str(cell) for cell in row] for row in rows]
 

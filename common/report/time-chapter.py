@@ -8,12 +8,15 @@ import sys
 import chapters
 import paths
 import program
+import results
 
 
 def main():
     number, = sys.argv[1:] or sys.exit("usage: time-chapter.py NN")
     name = f"chapter-{number}"
-    chapters.said(number, "measure", "measurement")(name)
+    measure = chapters.said(number, "measure", "measurement")
+    results.begin()
+    measure(name)
     if (paths.RESULTS / f"{name}.svg").exists():  # else it has named its own
         print(f"\npicture:   {paths.RESULTS}/{name}.svg (and .png)")
 

@@ -266,6 +266,7 @@ def write_bars(path, servers):
 
 
 def timeline(name, names):
+    results.begin()
     servers = trace(names)
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)

@@ -52,6 +52,10 @@ passed()
 """
 
 
+ME = ["-c", "user.name=A", "-c", "user.email=a@b"]
+NOT_PASSED_ON = ("BUILD", "MINE", "FORCE", "SUBMISSION", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+
+
 class Course:
     """A repository with the two exercises, in a folder of its own."""
 
@@ -61,6 +65,7 @@ class Course:
         top.chmod(0o755)
         for name in "common", "chapters":
             shutil.copytree(tap.ROOT / name, top / name)
+        shutil.copy(tap.ROOT / "Makefile", top)
         objects = {file for files in course.modules().values() for file in files}
         for name in "common/common.a", "common/exercises/supervise", *objects:
             (top / "build" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,7 @@ class Course:
             shutil.copy(tap.ROOT / "tests" / name, top / "tests" / name)
         self.run("starters")
         self.git("init", "-q")
-        self.write(".gitignore", "/build/\n")
+        shutil.copy(tap.ROOT / ".gitignore", top)
         self.commit("The course")
         return self
 
@@ -97,8 +102,8 @@ class Course:
             shutil.copy(path, self.top / "exercises" / name)
 
     def git(self, *arguments):
-        subprocess.run(["git", "-C", self.top, "-c", "user.name=A", "-c", "user.email=a@b", *arguments], check=True,
-                       capture_output=True)
+        return subprocess.run(["git", "-C", self.top, *ME, *arguments], check=True,
+                              capture_output=True).stdout
 
     def commit(self, message):
         self.git("add", "-A")
@@ -112,6 +117,13 @@ class Course:
         expect(ran.returncode == status, f"{arguments}: status {ran.returncode} instead of {status}: {ran.stdout}")
         expect_in(says, ran.stdout)
         return ran.stdout
+
+    def make(self, target, status=0, says=""):
+        ran = subprocess.run(["make", "-s", target], cwd=self.top, env=self.environment({}),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, check=False)
+        expect(ran.returncode == status, f"make {target}: status {ran.returncode}: {ran.stdout}")
+        expect_in(says, ran.stdout)
 
     def command(self, *arguments):
         return [sys.executable, str(self.top / "common/exercises/exercise.py"), *map(str, arguments)]
@@ -129,7 +141,7 @@ class Course:
         return (self.top / path).read_text()
 
     def environment(self, more):
-        plain = {name: value for name, value in os.environ.items() if name not in ("BUILD", "FORCE", "SUBMISSION")}
+        plain = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         return {**plain, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(self.top.parent), **more}
 
 
@@ -214,13 +226,83 @@ def reset_restores_what_was_given():
         c.commit("My work")  # so HEAD is no longer the starter
         c.run("reset", "01-1", status=2, says="make reset-01-1 FORCE=1")
         expect(path.read_text() == "mine", "it was replaced without a word")
-        c.run("reset", "01-1", says="yours is in build/exercises/01-1-zero/before-reset-1/", FORCE="1")
+        c.run("reset", "01-1", says="yours is in mine/exercises/01-1-zero/before-reset-1/", FORCE="1")
         expect(path.read_text() == STARTER, path.read_text())
-        expect((c.top / "build/exercises/01-1-zero/before-reset-1/zero.c").read_text() == "mine", "not kept")
+        expect(c.read("mine/exercises/01-1-zero/before-reset-1/zero.c") == "mine", "not kept")
         c.write("exercises/01-1-zero/more.c", "too")
         path.unlink()
         c.run("reset", "01-1", says="before-reset-2", FORCE="1")
         expect([file.name for file in course.files_of(path.parent)] == ["zero.c"], "not as it was")
+
+
+def what_is_the_learners_outlives_clean():
+    with Course() as c:
+        c.solve("01-1-zero")
+        c.run("run", "01-1", says="01-1-zero: passed")
+        c.run("hint", "02-1", says="Hint 1 of 2")
+        c.write("exercises/02-1-one/one.c", "mine")
+        c.run("reset", "02-1", FORCE="1")
+        c.make("clean", says="clean: mine/ is left, with 1 answer kept by reset, 1 passed exercise")
+        expect(not (c.top / "build").exists(), "build/ is still there")
+        expect(c.read("mine/exercises/02-1-one/before-reset-1/one.c") == "mine", "not kept")
+        c.run("list", says="01-1  done")
+        c.run("list", says="1 of 2 done, 2 of 5 points.")
+        c.run("solution", "01-1", says="Yours is ours, line for line.")
+        c.run("hint", "02-1", says="Hint 2 of 2")
+        status = c.git("status", "--porcelain").decode()
+        expect("mine/" not in status, f"git looks at mine/: {status}")
+
+
+def an_older_versions_marks_and_answers_are_taken_over():
+    with Course() as c:
+        c.solve("01-1-zero")
+        c.run("run", "01-1")
+        shutil.copytree(c.top / "mine/exercises", c.top / "build/exercises", dirs_exist_ok=True)
+        shutil.rmtree(c.top / "mine")
+        c.write("build/exercises/02-1-one/before-reset-1/one.c", "mine")
+        said = c.run("list", says="mine/ now has what was yours in build/")
+        expect_in("01-1  done", said)
+        expect(c.read("mine/exercises/02-1-one/before-reset-1/one.c") == "mine", "not taken over")
+        expect("now has" not in c.run("list"), "said again")
+        expect((c.top / "build/exercises/01-1-zero/zero").exists(), "the program was taken away")
+
+
+def a_mark_belongs_to_the_answer_that_passed():
+    with Course() as c:
+        c.solve("01-1-zero")
+        c.run("run", "01-1", says="01-1-zero: passed")
+        c.write("exercises/01-1-zero/zero.c", STARTER)  # as on another branch
+        c.run("run", "01-1", status=1)
+        expect_in("01-1  next", c.run("list"))
+        c.run("solution", "01-1", status=2)
+        c.solve("01-1-zero")
+        expect_in("01-1  done", c.run("list"))
+        c.write("tests/exercises/01-1-zero/test.py", TEST.format(program="zero", status=5))
+        c.run("run", "01-1", status=1)  # by the test of a later version
+        expect_in("01-1  next", c.run("list"))
+
+
+def where_nothing_can_be_kept_it_is_said_in_a_line():
+    with Course() as c:
+        c.write("mine", "a file, and no folder")
+        cannot = "cannot be written (Not a directory); say another folder: MINE=FOLDER"
+        c.solve("01-1-zero")
+        said = c.run("run", "01-1", says=f"exercise: not noted: mine/exercises/01-1-zero: {cannot}")
+        expect_in("01-1-zero: passed", said)
+        said = c.run("grade", says="Points 2 of 5")
+        expect(said.count("exercise: not noted: ") == 1, said)
+        c.run("hint", "01-1", status=2, says=f"exercise: mine/exercises/01-1-zero: {cannot}")
+        c.write("exercises/01-1-zero/zero.c", "mine")
+        c.run("reset", "01-1", status=2, FORCE="1",
+              says=f"exercise: mine/exercises/01-1-zero/before-reset-1: {cannot}")
+        expect(c.read("exercises/01-1-zero/zero.c") == "mine", "it was replaced, and not kept")
+        elsewhere = {"MINE": str(c.top / "build/elsewhere")}
+        c.run("reset", "01-1", FORCE="1", **elsewhere,
+              says="yours is in build/elsewhere/exercises/01-1-zero/before-reset-1/")
+        c.solve("01-1-zero")
+        c.run("run", "01-1", **elsewhere)
+        c.run("list", says="01-1  done", **elsewhere)
+        expect_in("01-1  next", c.run("list"))
 
 
 def reset_asks_on_a_terminal():
@@ -505,6 +587,8 @@ def grades_a_folder():
         expect([case.get("name") for case in cases] == ["01-1-zero", "02-1-one"], "names")
         expect(cases[0].find("failure") is None and cases[1].find("failure").get("type") == "does not compile", "case")
         expect("\x1b" not in said + json.dumps(results), "what was handed in acts on the terminal")
+        c.run("list", says="1 of 2 done, 2 of 5 points.")
+        expect_in("01-1  done", c.run("list"))
 
 
 def finds_the_exercises_in_what_somebody_hands_in():
@@ -548,6 +632,7 @@ def grades_what_somebody_hands_in():
         said = c.run("grade", c.top / "build/in", c.top / "build/results", says="Points 2 of 5")
         expect_in("02-1-one 0 of 3 missing: there is no folder 02-1-one", said)
         expect((c.top / "build/results/results.json").exists(), "no results there")
+        c.run("list", says="0 of 2 done")  # it was another's
         empty = c.top / "build/empty"
         empty.mkdir()
         c.run("grade", empty, says="there is no exercise in it. Expected: folders such as 01-1-zero")
@@ -695,6 +780,8 @@ def drifted(exercise, patch, folder=None):
 
 
 CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_compiled, reset_restores_what_was_given,
+         what_is_the_learners_outlives_clean, an_older_versions_marks_and_answers_are_taken_over,
+         a_mark_belongs_to_the_answer_that_passed, where_nothing_can_be_kept_it_is_said_in_a_line,
          reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,
          a_patch_makes_the_same_answer_in_every_place, a_wrong_answer_is_kept_as_a_patch,
          a_patch_that_does_not_apply_any_more_is_named,

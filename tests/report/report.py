@@ -2,7 +2,7 @@
 """Test of common/report/report.py: makes pages and looks at them in a headless Chromium.
 
 The results are made on the spot: tables and plots as the measurements write them, among them some that are
-missing, unknown, damaged, very wide, or named badly. If build/results holds any, a page of these is tested too.
+missing, unknown, damaged, very wide, or named badly. Of what there is in mine/results a page is tested too.
 What the browser shows is saved in build/check/report-*.png.
 """
 import contextlib
@@ -18,7 +18,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-os.environ["BUILD"] = WORK = tempfile.mkdtemp(prefix="report-test-")
+RESULTS = ROOT / (os.environ.get("MINE") or "mine") / "results"
+os.environ["BUILD"] = os.environ["MINE"] = WORK = tempfile.mkdtemp(prefix="report-test-")
 sys.path[:0] = [str(ROOT / "common/report"), str(ROOT / "tests")]
 
 import gnuplot  # noqa: E402  after BUILD, which it reads
@@ -143,11 +144,11 @@ def test_page_is_good_in_every_window():
 
 
 def test_page_of_the_last_results_is_good_in_every_window():
-    if not any((BUILD / "results").glob("*.[st][vs][gv]")):
+    if not any(RESULTS.glob("*.[st][vs][gv]")):
         print("# nothing has been measured yet")
         return
     shutil.rmtree(paths.RESULTS, ignore_errors=True)
-    shutil.copytree(BUILD / "results", paths.RESULTS)
+    shutil.copytree(RESULTS, paths.RESULTS)
     make_page()
     pages.look("report-results")
 

@@ -6,7 +6,9 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-texts=$(git ls-files '*.md' 2>/dev/null || find . -name '*.md' -not -path './build/*')
+# What the commands measure and mark as done is nobody's.
+export MINE="${MINE-build/check/mine}"
+texts=$(git ls-files '*.md' 2>/dev/null || find . -name '*.md' -not -path './build/*' -not -path './mine/*')
 echo "texts: excerpts"
 # shellcheck disable=SC2086 # a list, here and below
 common/text/excerpt.py --check $texts

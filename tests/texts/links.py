@@ -16,8 +16,11 @@ DEFINED = re.compile(r"^\[([^\]]+)\]:", re.M)
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 NAMED = re.compile(r"`([^`\n]+)`|^ {4}(\S.*)$", re.M)
 TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+)?))+)")
-PATH = re.compile(r"(?<![\w/$~.-])(?:build|chapters|common|exercises|solutions|tests|slides)/[\w./-]*\w")
-MADE = ("results", "report", "coverage", "slides", "grade", "fuzz", "model", "exercises", "autograder.zip")  # below build/
+PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|solutions|tests|slides)/"
+                  r"[\w./-]*\w")
+MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
+                  "autograder.zip"),
+        "mine": ("results", "exercises", "README.txt")}
 PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|06-name|04-10(-name)?)\b")
 
 
@@ -40,8 +43,9 @@ def targets():
 
 def is_there(name, beside):
     """True for a file, for a module or program with its source, and for what another command makes."""
+    top, made, *_ = name.split("/")
     below = name.removeprefix("build/")
-    if below.split("/")[0] in MADE and below != name or re.fullmatch(r"tests/servers/(contract|faults|soak)-[\w-]+", below):
+    if made in MADE.get(top, ()) or re.fullmatch(r"tests/servers/(contract|faults|soak)-[\w-]+", below):
         return True
     return any((folder / below).exists() or (folder / f"{below}.c").exists() for folder in (ROOT, beside))
 

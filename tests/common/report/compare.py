@@ -2,8 +2,10 @@
 """Test of common/report/compare.py and comparison.py: tables, the comparison with an earlier run. The measurement itself is not run."""
 import contextlib
 import io
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -44,6 +46,28 @@ def test_what_was_written_is_read_again():
     tap.equal(comparison.values(again, "04", 8, "server_us"), [70.25, 71.5])
     tap.equal(comparison.values(again, "01", 1, "server_us"), [200.0])
     assert any(line.startswith("kernel: ") for line in comments), comments
+
+
+def test_an_earlier_run_outlives_make_clean():
+    here = FOLDER / "clean"
+    plain = {name: value for name, value in os.environ.items()
+             if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    plain |= {"BUILD": str(here / "build"), "MINE": str(here / "mine")}
+    columns = ["round", "server", "clients", "p50_us", "server_us"]
+    write = ("import sys; sys.path.insert(0, 'common/report'); import paths, results\n"
+             "results.begin()\n"
+             "path = paths.RESULTS / 'compare.tsv'\n"
+             "for us in 70, 80:\n"
+             f"    results.write_table(path, {columns}, [[1, '04', 8, 100, us]])\n")
+    subprocess.run([sys.executable, "-c", write], cwd=tap.ROOT, env=plain, check=True)
+    said = subprocess.run(["make", "-s", "clean"], cwd=tap.ROOT, env=plain, stdout=subprocess.PIPE,
+                          text=True, check=True)
+    tap.equal(said.stdout, f"clean: {here}/mine/ is left, with 2 measurements\n")
+    tap.equal((here / "build").exists(), False)
+    last, (before,) = here / "mine/results/compare.tsv", (here / "mine/results/earlier").iterdir()
+    for path, ratio in (last, "0.50"), (before, "0.57"):
+        text = shown(compare.read_runs(path)[0], rows([40.0]))
+        assert ratio in text, text
 
 
 def test_a_file_that_is_no_table_is_one_clear_line():

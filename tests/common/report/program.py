@@ -68,7 +68,8 @@ def stopped(what, number):
     shutil.copy(paths.BUILD / "servers.tsv", build)
     script = build / "measure.py"
     script.write_text(SCRIPT.replace("WHAT", what))
-    environment = os.environ | {"BUILD": str(build), "PATH": f"{folder_with_gnuplot()}:{os.environ['PATH']}"}
+    environment = os.environ | {"BUILD": str(build), "MINE": str(build),
+                                "PATH": f"{folder_with_gnuplot()}:{os.environ['PATH']}"}
     with subprocess.Popen([sys.executable, script, tap.ROOT / "common/report"], env=environment,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -131,7 +132,8 @@ def test_a_failure_is_one_line_and_status_1():
     build = tempfile.mkdtemp(dir=FOLDER)
     script = pathlib.Path(build) / "measure.py"
     script.write_text(SCRIPT.replace("WHAT", "raise program.Failure('no such thing')"))
-    result = subprocess.run([sys.executable, script, tap.ROOT / "common/report"], env=os.environ | {"BUILD": build},
+    result = subprocess.run([sys.executable, script, tap.ROOT / "common/report"],
+                            env=os.environ | {"BUILD": build, "MINE": build},
                             capture_output=True, text=True, check=False)
     tap.equal((result.returncode, result.stdout, result.stderr), (1, "", "measure.py: no such thing\n"))
 

@@ -297,6 +297,8 @@ static void table_bars_and_pictures_are_written(void **state)
 {
     (void)state;
     char *out = python(
+        "import os\n"
+        "os.environ['MINE'] = str(folder)\n" /* nothing of the reader's is taken over meanwhile */
         "timeline.WARM_UP, timeline.BURSTS, paths.RESULTS = 0, 3, folder / 'results'\n"
         "found = shutil.which('gnuplot')\n"
         "if not found:\n"
