@@ -20,6 +20,7 @@ Environment: BUILD (the folder of what is built), MINE (that of what is the lear
 LDFLAGS, FORCE=1 (for reset and solution), SINCE (for rebase: a commit at which all was well, HEAD
 without it).
 """
+import contextlib
 import difflib
 import os
 import pathlib
@@ -187,7 +188,27 @@ def keep_copy(exercise):
     with mine.writing():
         for path in course.files_of(exercise.starter):
             shutil.copy2(path, kept / path.name)
+            content = before_conflict(path)
+            if content is not None:
+                (kept / path.name).write_bytes(content)
     return kept
+
+
+def before_conflict(path):
+    """The learner's own version of a file in which git has marked a conflict with ours, else None.
+
+    git has both in its index: his as number 2 while he merges, as number 3 while he rebases.
+    """
+    name = str(path.relative_to(course.TOP))
+    if b"<<<<<<< " not in path.read_bytes():
+        return None
+    versions = []
+    for number in 2, 3:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            versions.append(git("show", f":{number}:{name}"))
+    ours = course.starters().get(name)
+    return next((content for content in versions
+                 if course.hashlib.sha256(content).hexdigest() != ours), None)
 
 
 def starter_content(path):
@@ -197,7 +218,8 @@ def starter_content(path):
     if expected is None:
         raise Mistake(f"{path}: not listed in {course.STARTERS.relative_to(course.TOP)}; {elsewhere}")
     try:
-        log = git("log", "--format=%H", "--", path)
+        # Also in a merge that is under way, and after one at which the learner kept his version.
+        log = git("log", "--all", "--full-history", "--format=%H", *merging(), "--", path)
     except FileNotFoundError:
         raise Mistake(f"git is not installed, which has the starter; {elsewhere}") from None
     except subprocess.CalledProcessError as error:
@@ -211,6 +233,14 @@ def starter_content(path):
         if course.hashlib.sha256(content).hexdigest() == expected:
             return content
     raise Mistake(f"git's history here does not have the starter; {elsewhere}")
+
+
+def merging():
+    """What is being merged, if anything is."""
+    try:
+        return git("rev-parse", "--verify", "--quiet", "MERGE_HEAD").decode().split()
+    except subprocess.CalledProcessError:
+        return []
 
 
 def git(*arguments):

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import pty
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -382,6 +384,139 @@ def ctrl_c_ends_a_test():
             said, _ = process.communicate(timeout=tap.PATIENCE)
             expect(process.returncode == 130, f"status {process.returncode}: {said}")
             expect(not list(temporary.iterdir()), f"left: {list(temporary.iterdir())}")
+
+
+# ---- branches, and later versions of the course --------------------------------------------------
+
+YOURS = STARTER.replace("7", "0 * 1")
+NEW = STARTER.replace("7", "17")
+ANSWER = "exercises/01-1-zero/zero.c"
+
+
+def recipe(path, heading):
+    """The commands that a text shows below a heading, a list for each block, about our exercise."""
+    text = (tap.ROOT / path).read_text()
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+    blocks = re.findall(r"(?:^    \S.*\n)+", section.replace("01-1-zombies", "01-1-zero"), re.M)
+    return [[line.strip() for line in block.splitlines()] for block in blocks]
+
+
+class Versions:
+    """The course, a teacher's fork of it without solutions, and a learner's clone of the fork."""
+
+    def __init__(self, learner):
+        self.learner, self.top = learner, learner.top
+        learner.git("branch", "-M", "main")
+        self.course, self.fork = self.top / "build/course", self.top / "build/fork"
+        for folder, source, name in ((self.course, self.top, "origin"),
+                                     (self.fork, self.course, "upstream")):
+            subprocess.run(["git", "clone", "-q", "--origin", name, source, folder], check=True)
+        self.git(self.fork, "rm", "-rq", "solutions")
+        self.git(self.fork, "commit", "-qm", "No solutions")
+        learner.git("remote", "add", "origin", self.fork)
+        learner.git("fetch", "-q", "origin")
+        learner.git("reset", "-q", "--hard", "origin/main")
+        self.begin, self.update, self.keep, self.replace, self.end = recipe(
+            "exercises/README.md", "Your answers, and later versions of the course")
+        learner.write(ANSWER, YOURS)
+        learner.run("run", "01-1", says="01-1-zero: passed")
+        self.does(self.begin)
+
+    def git(self, folder, *arguments, status=0):
+        ran = subprocess.run(["git", "-C", folder, *ME, *arguments], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, check=False)
+        expect(ran.returncode == status,
+               f"{folder.name}: git {arguments}: status {ran.returncode}: {ran.stdout}")
+
+    def does(self, commands, status=0):
+        """The learner does what the text says. The status is that of the last command."""
+        for command in commands:
+            if command.startswith("make"):
+                words = command.split()
+                name, _, number = words[1].partition("-")
+                self.learner.run(name, number, **dict(word.split("=") for word in words[2:]))
+                continue
+            ran = subprocess.run(["sh", "-c", command.replace("git", f"git {shlex.join(ME)}", 1)],
+                                 cwd=self.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, check=False,
+                                 env=self.learner.environment({}))
+            wanted = status if command == commands[-1] else 0
+            expect(ran.returncode == wanted, f"{command}: status {ran.returncode}: {ran.stdout}")
+
+    def come_out(self, starter=True):
+        """The course changes a starter, another text, and a solution; the teacher takes it."""
+        (self.course / "exercises/02-1-one/README.md").write_text("a better text")
+        (self.course / "solutions/02-1-one/one.c").write_text(STARTER.replace("7", "+1"))
+        (self.course / "solutions/02-1-one/new.c").write_text("int more;\n")
+        if starter:
+            (self.course / ANSWER).write_text(NEW)
+            subprocess.run([self.course / "common/exercises/exercise.py", "starters"], check=True,
+                           env=self.learner.environment({}), stdout=subprocess.DEVNULL)
+        self.git(self.course, "add", "-A")
+        self.git(self.course, "commit", "-qm", "The next version")
+        (fetch, merge, commit, push), (remove,) = recipe("common/exercises/autograder/README.md",
+                                                         "A course of your own")
+        for command, status in (fetch, 0), (merge, 1), (remove, 0), (commit, 0):
+            self.git(self.fork, *command.split()[1:], status=status)
+        expect(push == "git push", push)
+        expect(not (self.fork / "solutions").exists(), "solutions came along")
+
+    def conflicts(self):
+        return self.learner.git("diff", "--name-only", "--diff-filter=U").decode().split()
+
+    def all_is_well(self):
+        changed = self.learner.git("status", "--porcelain").decode()
+        expect(not changed, f"not committed: {changed}")
+        text = self.learner.read("exercises/02-1-one/README.md")
+        expect(text == "a better text", f"not the new text: {text}")
+
+
+def a_later_version_comes_to_a_branch():
+    with Course() as c:
+        versions = Versions(c)
+        versions.come_out(starter=False)
+        versions.does(versions.update)
+        versions.all_is_well()
+        expect(c.read(ANSWER) == YOURS, "the answer is not as it was")
+        c.run("list", says="01-1  done")
+
+
+def a_changed_starter_conflicts_and_the_answer_stays():
+    with Course() as c:
+        versions = Versions(c)
+        versions.come_out()
+        versions.does(versions.update, status=1)
+        expect(versions.conflicts() == [ANSWER], f"{versions.conflicts()}")
+        versions.does(versions.keep + versions.end)
+        versions.all_is_well()
+        expect(c.read(ANSWER) == YOURS, "the answer is not as it was")
+        c.run("list", says="01-1  done")
+        c.run("run", "01-1", says="01-1-zero: passed")
+        c.git("remote", "remove", "origin")  # as if it had been merged from an address
+        versions.does(versions.replace)  # later, too
+        expect(c.read(ANSWER) == NEW, f"not the new starter: {c.read(ANSWER)}")
+
+
+def a_changed_starter_conflicts_and_takes_the_place_of_the_answer():
+    for merge in True, False:
+        with Course() as c:
+            versions = Versions(c)
+            versions.come_out()
+            if merge:
+                versions.does(versions.update, status=1)
+            else:
+                versions.does(["git fetch origin", "git rebase origin/main"], status=1)
+            expect_in("<<<<<<<", c.read(ANSWER))
+            c.git("remote", "remove", "origin")  # as if it had come from an address
+            versions.does(versions.replace)
+            expect(c.read(ANSWER) == NEW, f"not the new starter: {c.read(ANSWER)}")
+            kept = c.read("mine/exercises/01-1-zero/before-reset-1/zero.c")
+            expect(kept == YOURS, f"kept: {kept}")
+            versions.does(versions.end if merge else ["git add exercises", "git rebase --skip"])
+            versions.all_is_well()
+            c.run("list", says="01-1  next")
+            shutil.copy(c.top / "mine/exercises/01-1-zero/before-reset-1/zero.c", c.top / ANSWER)
+            c.run("list", says="01-1  done")
 
 
 # ---- answers kept as patches ---------------------------------------------------------------------
@@ -783,6 +918,8 @@ CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_c
          what_is_the_learners_outlives_clean, an_older_versions_marks_and_answers_are_taken_over,
          a_mark_belongs_to_the_answer_that_passed, where_nothing_can_be_kept_it_is_said_in_a_line,
          reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,
+         a_later_version_comes_to_a_branch, a_changed_starter_conflicts_and_the_answer_stays,
+         a_changed_starter_conflicts_and_takes_the_place_of_the_answer,
          a_patch_makes_the_same_answer_in_every_place, a_wrong_answer_is_kept_as_a_patch,
          a_patch_that_does_not_apply_any_more_is_named,
          answers_follow_the_file_that_they_are_made_of,
