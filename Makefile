@@ -119,6 +119,7 @@ $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 
 texts: ## renew the code that texts and slides show
 	@common/text/excerpt.py $$(git ls-files '*.md')
+	@tests/facts/facts.py --page >$(BUILD)/facts.md && cmp -s $(BUILD)/facts.md chapters/facts.md || cp $(BUILD)/facts.md chapters/facts.md
 
 lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck

@@ -5,8 +5,9 @@ import os
 import resource
 import socket
 import sys
+import tempfile
 
-from experiment import CannotTry, child, expect, fact, need_root, outcome, output, say
+from experiment import CannotTry, asleep, child, expect, fact, need_root, outcome, output, readable, say, wait_for
 
 SO_PASSCRED, SO_PASSPIDFD = 16, 76
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
@@ -107,3 +108,200 @@ def too_many_on_their_way():
             say(f"with {name}", "not tried, since this process has not got it")
         else:
             expect(f"with {name}", answer, "all")
+
+
+# ---- channels: chapter 2 -------------------------------------------------------------------------
+
+def boundaries(kind):
+    """What one read takes of three words that were sent before."""
+    left, right = socket.socketpair(socket.AF_UNIX, kind)
+    for word in b"one", b"two", b"three":
+        left.send(word)
+    return right.recv(100)
+
+
+@fact("On a stream three words may come out of one read; seqpacket and dgram keep their boundaries.")
+def boundaries_of_the_kinds():
+    expect("stream", boundaries(socket.SOCK_STREAM), b"onetwothree")
+    expect("seqpacket", boundaries(socket.SOCK_SEQPACKET), b"one")
+    expect("dgram", boundaries(socket.SOCK_DGRAM), b"one")
+
+
+@fact("When the other end has gone, stream and seqpacket read end-of-file; dgram does not.")
+def end_of_file_of_the_kinds():
+    for name, wanted in ("STREAM", b""), ("SEQPACKET", b""), ("DGRAM", "EAGAIN"):
+        left, right = socket.socketpair(socket.AF_UNIX, getattr(socket, f"SOCK_{name}"))
+        left.close()
+        right.setblocking(False)
+        expect(f"{name.lower()}: recv", outcome(right.recv, 1), wanted)
+
+
+@fact("End-of-file comes when the last descriptor of the other end is closed, the reader's own copy included.")
+def an_own_copy_keeps_end_of_file_away():
+    left, right = socket.socketpair()
+    copy = left.dup()
+    left.close()
+    right.setblocking(False)
+    expect("recv while a copy is open", outcome(right.recv, 1), "EAGAIN")
+    copy.close()
+    expect("after its end", outcome(right.recv, 1), b"")
+
+
+@fact("A process that is killed leaves end-of-file: the kernel closes its descriptors, however it ends.")
+def a_kill_is_an_end_of_file():
+    left, right = socket.socketpair()
+    with child(lambda: left.recv(1)):
+        left.close()
+        right.settimeout(10)
+    expect("recv after SIGKILL", outcome(right.recv, 1), b"")
+
+
+@fact("Who closes a socketpair's end with something unread there resets it: the other reads ECONNRESET, once, and then 0.")
+def unread_data_resets_a_socketpair():
+    left, right = socket.socketpair()
+    right.send(b"never read")
+    left.close()
+    expect("recv", outcome(right.recv, 1), "ECONNRESET")
+    expect("and again", outcome(right.recv, 1), b"")
+
+
+@fact("A write to a pipe or socket that is full waits until somebody reads; non-blocking, it fails with EAGAIN.")
+def a_full_pipe_makes_a_writer_wait():
+    read, write = os.pipe()
+    with child(lambda: [os.write(write, b"x" * 4096) for _ in range(1000)]) as pid:
+        wait_for(lambda: asleep(pid), "that the writer waits")
+        os.set_blocking(write, False)
+        expect("write beside it", outcome(os.write, write, b"x" * 4096), "EAGAIN")
+    os.close(read)
+
+
+# ---- descriptors that travel: chapter 3 ----------------------------------------------------------
+
+RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
+
+
+def rights(*fds):
+    return [(*RIGHTS, array.array("i", fds))]
+
+
+def received(channel, room=1, count=1, flags=0):
+    """The bytes, the descriptors, and the flags of a message."""
+    data, control, flags, _ = channel.recvmsg(room, socket.CMSG_SPACE(4 * count), flags)
+    return data, [fd for level, kind, part in control if (level, kind) == RIGHTS for fd in array.array("i", part[:len(part) // 4 * 4])], flags
+
+
+@fact("On a stream a control message travels beside data: without a byte nothing is sent at all.")
+def no_data_no_descriptor():
+    left, right = socket.socketpair()
+    expect("sendmsg of no byte and a descriptor", outcome(left.sendmsg, [b""], rights(0)), 0)
+    right.setblocking(False)
+    expect("recvmsg", outcome(right.recvmsg, 1, 100), "EAGAIN")
+
+
+@fact("What is received is a new descriptor of the same open file description: one offset for both.")
+def one_offset_for_both():
+    left, right = socket.socketpair()
+    file = os.memfd_create("file")
+    os.write(file, b"0123456789")
+    os.lseek(file, 0, os.SEEK_SET)
+    left.sendmsg([b"x"], rights(file))
+    _, [copy], _ = received(right)
+    expect("another number", copy != file, True)
+    expect("read by the copy", os.read(copy, 4), b"0123")
+    expect("the sender's offset", os.lseek(file, 0, os.SEEK_CUR), 4)
+
+
+@fact("The message holds a reference: the sender may close at once, and the thing stays open on its way.")
+def the_sender_may_close_at_once():
+    left, right = socket.socketpair()
+    read, write = os.pipe()
+    left.sendmsg([b"x"], rights(write))
+    os.close(write)
+    expect("end-of-file while it is on its way", readable(read, 0.1), False)
+    _, [copy], _ = received(right)
+    os.write(copy, b"alive")
+    expect("written through what was received", os.read(read, 10), b"alive")
+
+
+@fact("A buffer for one descriptor has, on 64-bit machines, room for two, and Linux uses it.")
+def room_for_two():
+    if socket.CMSG_SPACE(4) != socket.CMSG_SPACE(8):
+        raise CannotTry("here it has room for one")
+    left, right = socket.socketpair()
+    left.sendmsg([b"x"], rights(0, 0))
+    _, fds, flags = received(right)
+    expect("received with room for one", len(fds), 2)
+    expect("MSG_CTRUNC", bool(flags & socket.MSG_CTRUNC), False)
+
+
+@fact("At the receiver's limit of descriptors the byte comes, the descriptor does not, and only MSG_CTRUNC tells.")
+def dropped_at_the_limit():
+    left, right = socket.socketpair()
+    left.sendmsg([b"x"], rights(0))
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, old[1]))  # numbers below, which are all taken
+    try:
+        data, fds, flags = received(right)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
+    expect("bytes and descriptors", (data, fds), (b"x", []))
+    expect("MSG_CTRUNC", bool(flags & socket.MSG_CTRUNC), True)
+
+
+@fact("The receiver has its own number, the lowest that is free there, and its own close-on-exec; both share O_NONBLOCK.")
+def what_is_shared_and_what_is_not():
+    left, right = socket.socketpair()
+    read, _write = os.pipe()  # close-on-exec, as all that Python opens
+    left.sendmsg([b"x"], rights(read))
+    lowest = os.dup(0)
+    os.close(lowest)
+    _, [copy], _ = received(right)
+    expect("the lowest free number", copy, lowest)
+    expect("close-on-exec", not os.get_inheritable(copy), False)
+    os.set_blocking(copy, False)
+    expect("O_NONBLOCK, set here, at the sender", os.get_blocking(read), False)
+    left.sendmsg([b"x"], rights(read))
+    _, [copy], _ = received(right, flags=socket.MSG_CMSG_CLOEXEC)
+    expect("close-on-exec with MSG_CMSG_CLOEXEC", not os.get_inheritable(copy), True)
+
+
+@fact("A descriptor is a barrier: a call that has received one returns no bytes from behind those that it came with.")
+def a_descriptor_is_a_barrier():
+    left, right = socket.socketpair()
+    left.send(b"before ")
+    left.sendmsg([b"with"], rights(0))
+    left.sendmsg([b"next"], rights(0))
+    left.send(b" behind")
+    expect("first call: bytes in front come along", received(right, 100, 8)[0], b"before with")
+    expect("second call: the next descriptor's, and nothing from behind them", received(right, 100, 8)[0], b"next")
+    expect("third call", received(right, 100, 8)[0], b" behind")
+
+
+@fact("One message carries at most 253 descriptors.")
+def at_most_253():
+    left, _right = socket.socketpair()
+    expect("253", outcome(left.sendmsg, [b"x"], rights(*[0] * 253)), 1)
+    expect("254", outcome(left.sendmsg, [b"x"], rights(*[0] * 254)), "EINVAL")
+
+
+@fact("Permissions are looked at by open, and not again: who may not open a file can read it by a descriptor that was sent.")
+def permissions_are_not_looked_at_again():
+    need_root("become another user")
+    left, right = socket.socketpair()
+    answer, tell = os.pipe()
+    with tempfile.NamedTemporaryFile() as file:  # for its owner only
+        file.write(b"secret")
+        file.flush()
+
+        def read_as_nobody():
+            os.setresuid(65534, 65534, 65534)
+            by_name = outcome(os.open, file.name, os.O_RDONLY)
+            _, [fd], _ = received(right)
+            os.write(tell, f"{by_name} {os.pread(fd, 100, 0).decode()} {outcome(os.write, fd, b'x')}".encode())
+
+        reader = os.open(file.name, os.O_RDONLY)
+        left.sendmsg([b"x"], rights(reader))
+        with child(read_as_nobody):
+            expect("open by name, read and write by the descriptor", os.read(answer, 100), b"EACCES secret EBADF")

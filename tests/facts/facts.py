@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """facts.py [NAME]: the experiments behind what the texts claim about the system.
+facts.py --page: prints chapters/facts.md, which lists them
 
 With NAME, that one: what it did, and what the system answered. Without, all of them as TAP, and last that texts and
 experiments agree: a page marks a claim with <!-- fact: NAME --> behind its sentence, a source with (fact: NAME).
@@ -28,7 +29,7 @@ def marked():
     """The names in the texts, each with where it stands."""
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.c", "*.h"], cwd=ROOT,
                            stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
-    return {name: path for path in files
+    return {name: path for path in reversed(files) if ROOT / path != PAGE
             for name in MARK.findall(re.sub(r"\n \* ", " ", (ROOT / path).read_text()))}
 
 
@@ -53,6 +54,36 @@ def texts_and_experiments_agree():
     tap.expect(not unused, "experiments of which no text speaks: " + ", ".join(unused))
 
 
+PAGE = ROOT / "chapters/facts.md"
+HEAD = """\
+# What the texts claim, tried out
+
+<!-- made by tests/facts/facts.py --page; make texts renews it -->
+
+Behind each of these sentences stands an experiment, some lines of Python that you can read
+([`tests/facts`](../tests/facts/)) and run: `make fact-fin-then-reset` says what it did, and what your system answered.
+`make facts` tries all of them, in some seconds.
+"""
+
+
+def page():
+    """The list as a page of the course, by module."""
+    there = marked()
+    lines = [HEAD]
+    for module in sorted({function.__module__ for _, function in experiment.FACTS.values()}):
+        lines.append(f"## {sys.modules[module].__doc__.rstrip('.')}\n")
+        for name, (claim, function) in experiment.FACTS.items():
+            if function.__module__ == module:
+                where = f" ([where it stands](../{there[name]}))" if name in there else ""
+                lines.append(f"- `{name}`: {claim}{where}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def the_page_lists_them():
+    tap.expect(PAGE.read_text() == page(), "chapters/facts.md is old: make texts renews it")
+
+
 def show(name):
     if name not in experiment.FACTS:
         sys.exit(f"facts.py: there is no fact \"{name}\"; there are:\n  " + "\n  ".join(experiment.FACTS))
@@ -69,8 +100,10 @@ def show(name):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if sys.argv[1:] == ["--page"]:
+        print(page(), end="")
+    elif len(sys.argv) > 1:
         show(sys.argv[1])
     else:
         tap.run([], last=[(name, lambda function=function: trial(function)) for name, (_, function) in experiment.FACTS.items()],
-                proofs=[("texts_and_experiments_agree", texts_and_experiments_agree)])
+                proofs=[("texts_and_experiments_agree", texts_and_experiments_agree), ("the_page_lists_them", the_page_lists_them)])

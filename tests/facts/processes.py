@@ -6,6 +6,7 @@ import mmap
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from experiment import CannotTry, Refuted, asleep, child, expect, fact, need_roo
 
 MIB = 64
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
+CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
 
 
 def page_tables():
@@ -145,3 +147,183 @@ def fd_set_beyond_the_set():
             raise CannotTry("the C library is not glibc")
         expect("exit status", status("-U_FORTIFY_SOURCE"), 0)
         expect("with _FORTIFY_SOURCE", status("-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"), -signal.SIGABRT)
+
+
+# ---- ends: chapters 1 and 4 ----------------------------------------------------------------------
+
+@fact("Standard signals are not counted: of three children that end while SIGCHLD is pending, it is delivered once.")
+def signals_are_not_counted():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        pids = []
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            pids.append(pid)
+        for pid in pids:
+            wait_for(lambda pid=pid: state(pid) == "Z", "a zombie")
+        got = [signal.sigtimedwait([signal.SIGCHLD], 0) is not None for _ in range(2)]
+        expect("SIGCHLD, and SIGCHLD again", got, [True, False])
+        expect("children that have ended", sum(os.waitpid(-1, os.WNOHANG)[0] in pids for _ in pids), 3)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+
+
+def state(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+@fact("A child that has ended stays a zombie until its parent has waited for it; WNOHANG gives 0 while none has ended.")
+def a_zombie_waits():
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(read, 1)
+        os._exit(7)
+    expect("waitpid with WNOHANG while it lives", os.waitpid(pid, os.WNOHANG), (0, 0))
+    os.write(write, b"x")
+    wait_for(lambda: state(pid) == "Z", "a zombie")
+    expect("kill of the zombie", outcome(os.kill, pid, 9), None)
+    expect("its exit status", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 7)
+    expect("kill after it", outcome(os.kill, pid, 0), "ESRCH")
+
+
+@fact("With PR_SET_PDEATHSIG a process ends with its parent, by kill -9 too; a child that it forks itself has not got it.")
+def death_signal():
+    libc = ctypes.CDLL(None)
+    told, tell = os.pipe()
+
+    def master():
+        pid = os.fork()
+        if pid == 0:
+            libc.prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
+            grandchild = os.fork()
+            if grandchild == 0:
+                mine = ctypes.c_int()
+                libc.prctl(PR_GET_PDEATHSIG, ctypes.byref(mine))
+                os.write(tell, b"%d %d" % (os.getppid(), mine.value))
+                os._exit(0)
+            signal.pause()
+        signal.pause()
+
+    with child(master):
+        worker, inherited = os.read(told, 100).split()
+        expect("the grandchild's death signal", int(inherited), 0)
+    wait_for(lambda: outcome(os.kill, int(worker), 0) == "ESRCH" or state(int(worker)) == "Z", "the worker's end")
+    say("after kill -9 of its parent the process", "has ended")
+
+
+@fact("exit writes what stdio has buffered: after fork both processes would, so the child says _exit.")
+def exit_writes_again():
+    source = """#include <stdio.h>
+    #include <stdlib.h>
+    #include <sys/wait.h>
+    #include <unistd.h>
+    int main(int n, char **v)
+    {
+        printf("once ");
+        if (fork() == 0) { if (n > 1) _exit(0); exit(0); }
+        wait(NULL);
+        (void)v;
+        return 0;
+    }"""
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "twice")
+        made = subprocess.run(["cc", "-w", "-x", "c", "-", "-o", program], input=source, text=True, capture_output=True, check=False)
+        if made.returncode != 0:
+            raise CannotTry(made.stderr)
+        expect("printed, when the child says exit", output(program), "once once")
+        expect("when it says _exit", output(program, "_exit"), "once")
+
+
+@fact("After unshare of the PID namespace one child can be forked; when it, the namespace's init, has ended, none.")
+def a_namespace_without_init():
+    told, tell = os.pipe()
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def alone():
+        if libc.unshare(CLONE_NEWPID) == -1 and libc.unshare(CLONE_NEWUSER | CLONE_NEWPID) == -1:
+            os.write(tell, b"not allowed")
+            return
+        pid = os.fork()
+        if pid == 0:
+            os._exit(os.getpid())
+        first = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.write(tell, f"{first} {outcome(os.fork)}".encode())
+
+    with child(alone):
+        answer = os.read(told, 100).decode()
+    if answer == "not allowed":
+        raise CannotTry("this process may make no PID namespace")
+    expect("the first child's number, and the second fork", answer, "1 ENOMEM")
+
+
+# ---- exec: chapter 5 -----------------------------------------------------------------------------
+
+def after_exec(expression, before=lambda: None):
+    """What a Python program says of itself that a child of ours, prepared so, has exec'd."""
+    read, write = os.pipe()
+
+    def become():
+        before()
+        os.dup2(write, 1)
+        os.execv(sys.executable, [sys.executable, "-c", f"import os, signal; print({expression})"])
+
+    with child(become):
+        os.close(write)
+        with os.fdopen(read) as answer:
+            return answer.read().strip()
+
+
+@fact("exec keeps signals that are ignored or blocked; handlers are gone, and the default is back.")
+def signals_through_exec():
+    def prepare():
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR2, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+
+    expect("ignored, handled, blocked before; after exec",
+           after_exec("signal.getsignal(signal.SIGUSR1).name, signal.getsignal(signal.SIGUSR2).name, "
+                      "[one.name for one in signal.pthread_sigmask(0, [])]", prepare),
+           "SIG_IGN SIG_DFL ['SIGHUP']")
+
+
+@fact("exec keeps working directory, umask, nice value and scheduling policy.")
+def settings_through_exec():
+    def prepare():
+        os.chdir("/usr")
+        os.umask(0o27)
+        os.nice(3)
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+    expect("directory, umask, nice value, SCHED_BATCH",
+           after_exec("os.getcwd(), oct(os.umask(0)), os.nice(0), os.sched_getscheduler(0) == os.SCHED_BATCH", prepare),
+           "/usr 0o27 3 True")
+
+
+@fact("A descriptor that is close-on-exec is gone after exec; dup2's copy of it has not got the flag, and stays.")
+def close_on_exec_is_the_descriptors_own():
+    read, _write = os.pipe()
+
+    def prepare():
+        os.dup2(read, 0)
+
+    there = "[os.path.exists(f'/proc/self/fd/{fd}') for fd in "
+    expect("the pipe, and its copy at 0", after_exec(f"{there}({read}, 0)]", prepare), "[False, True]")
+
+
+@fact("A directory may be executed, as access has it; only execve says that it is none: EACCES.")
+def a_directory_is_no_program():
+    expect("access with X_OK", os.access("/usr", os.X_OK), True)
+    expect("execv", outcome(os.execv, "/usr", ["usr"]), "EACCES")
+
+
+@fact("What Python opens is close-on-exec, but not what recv_fds has received.")
+def python_and_exec():
+    left, right = socket.socketpair()
+    socket.send_fds(left, [b"x"], [0])
+    _, [fd], _, _ = socket.recv_fds(right, 1, 1)
+    expect("a socket, os.dup, and what recv_fds received are inherited",
+           [right.get_inheritable(), os.get_inheritable(os.dup(0)), os.get_inheritable(fd)], [False, False, True])

@@ -3,8 +3,8 @@ import os
 import select
 import socket
 
-from experiment import (CannotTry, Refuted, asleep, connected, expect, fact, listener, outcome, readable, reset, say, tcp_state,
-                        wait_for)
+from experiment import (CannotTry, Refuted, asleep, child, connected, expect, fact, listener, outcome, readable, reset, say,
+                        tcp_state, wait_for)
 
 TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
 
@@ -202,3 +202,63 @@ def accept_wakes_who_has_waited_longest():
     for pid in pids:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
+
+
+@fact("A connection ends when the last descriptor for it is closed, in whatever process.")
+def the_last_descriptor_ends_a_connection():
+    client, server, _ = connected()
+    copy = server.dup()
+    server.close()
+    expect("end-of-file at the client while a copy is open", readable(client, 0.1), False)
+    copy.close()
+    expect("after the copy's end", outcome(client.recv, 1), b"")
+
+
+@fact("The kernel completes connections without the server: a client connects, and sends, before anybody accepts.")
+def connected_before_accept():
+    at = listener()
+    client = socket.create_connection(at.getsockname())
+    expect("send", outcome(client.send, b"hello"), 5)
+    server, _ = at.accept()
+    expect("what lies there when it is accepted", server.recv(100), b"hello")
+
+
+@fact("A listener stays readable as long as a connection waits: who does not accept and does not pause, spins.")
+def a_listener_stays_readable():
+    at = listener()
+    client = socket.create_connection(at.getsockname())
+    expect("select, ten times, at once", [readable(at, 1) for _ in range(10)], [True] * 10)
+    at.accept()
+    expect("after accept", readable(at, 0), False)
+    client.close()
+
+
+@fact("With TCP_DEFER_ACCEPT a client that says nothing first is not there for accept.")
+def defer_accept_waits_for_data():
+    at = listener()
+    at.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
+    client = socket.create_connection(at.getsockname())
+    expect("the listener is readable", readable(at, 0.3), False)
+    client.send(b"x")
+    expect("after a byte", readable(at), True)
+
+
+@fact("listen on a socket without an address gives it one: a free port, on all addresses.")
+def listen_chooses_a_port():
+    made = socket.socket()
+    made.listen()
+    host, port = made.getsockname()
+    expect("address", host, "0.0.0.0")
+    expect("a port", port > 0, True)
+
+
+@fact("Whoever holds a copy of a listener keeps its port.")
+def a_copy_keeps_the_port():
+    at = listener(socket.SO_REUSEADDR)
+    address = at.getsockname()
+    with child(lambda: os.read(blocked, 1)):
+        at.close()
+        second = socket.socket()
+        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        expect("bind while a child has it", outcome(second.bind, address), "EADDRINUSE")
+    expect("bind after the child's end", outcome(second.bind, address), None)
