@@ -38,7 +38,8 @@ def targets():
     """Patterns of the targets, at the top and in a chapter's folder."""
     text = "".join((ROOT / name).read_text() for name in ("Makefile", "chapters/chapter.mk"))
     names = " ".join(re.findall(r"^([\w% -]+):(?!=)", text, re.M)).split()
-    return [re.compile(name.replace("%", r"(NN|NN-K|\d[\w-]*)")) for name in names]
+    # A fact has its name in the words of the claim; what else is meant by % has a number.
+    return [re.compile(name.replace("%", r"[\w-]+" if name == "fact-%" else r"(NN|NN-K|\d[\w-]*)")) for name in names]
 
 
 def is_there(name, beside):
