@@ -24,7 +24,7 @@ struct subject {
      */
     int least, most;
 
-    bool accept;    /* accept: the workers accept, so that nothing is handed over and logged */
+    bool accept;    /* accept: the workers accept, so that -v has no hand-over to tell of */
     bool hand_over; /* hand-over: a connection goes to a worker that exists, through a channel */
     bool select;    /* select: the master watches each worker with it, so FD_SETSIZE is a limit */
     bool exec;      /* exec: the workers are another program: `worker` beside it, or that of -w */

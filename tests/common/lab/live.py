@@ -83,11 +83,15 @@ def on_screen(name, **size):
 
 
 def until_it_has_served(name):
-    """All that live.py writes without a terminal until the server has served somebody, and it is ended."""
+    """All that live.py writes without a terminal until the server has served somebody, and it is ended.
+
+    Where workers accept no log tells of that.
+    """
+    served = "" if "accept" in registry.servers()[name].can else "[1-9]"
     out = ""
     with subprocess.Popen([LIVE, name, "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:
-        while not re.search(r"second, [1-9][\d,]* so far.*\n\n\n", out, re.S) and (line := process.stdout.readline()):
+        while not re.search(rf"second, {served}[\d,]* so far.*\n\n\n", out, re.S) and (line := process.stdout.readline()):
             out += line
         process.terminate()
         rest, errors = process.communicate()
