@@ -1,9 +1,22 @@
 #!/bin/sh
-# setup.sh TOOL ... : sees to it that the tools are there; installs what is missing.
+# setup.sh TOOL ...             sees to it that the tools are there; installs what is missing
+# setup.sh --optional TOOL ...  the same, but asks nobody; says in a sentence what will be missing
+# setup.sh --check              what `make check` needs is to be there
+# setup.sh --list               prints what is there, what is missing, and the one line for root; or installs it
+# setup.sh --line MANAGER       prints that line for a machine that has nothing; the README shows it
 #
 # With the package manager that is found (apt-get, dnf, pacman, apk), as root or through sudo where
-# sudo can ask. Prints the command before it runs it; with DEPS=ask prints it and stops.
+# sudo can ask. Prints the command before it runs it; with DEPS=ask prints it and stops. Nobody is asked
+# twice, neither for a password nor to be root: what somebody is asked for is all that is missing.
+# shellcheck disable=SC2046,SC2086 # lists of words
 set -u
+
+# What reading, measuring and the exercises need; what they can do without; what looking after the
+# course needs besides.
+required='cc git python3 gnuplot cmocka prove strace gdb ss nc pgrep man make'
+optional='apache2 xinetd socat'
+maintenance='c++ clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin libfuzzer'
+maintenance="$maintenance chromium tidy npm codespell musl-gcc gcc-multilib"
 
 found_daemon() ( # in a folder that Debian does not put into everybody's PATH
     PATH=$PATH:${SBIN-/usr/sbin:/sbin}
@@ -24,7 +37,7 @@ found() {
         clang -fsanitize=fuzzer,address -w -x c - -o /dev/null 2>/dev/null ;;
     apache2) found_daemon apache2 || found_daemon httpd ;;
     xinetd) found_daemon xinetd ;;
-    gcc-multilib) is_musl || echo 'int main(void) { return 0; }' |
+    gcc-multilib) is_musl || [ "$(uname -m)" != x86_64 ] || echo 'int main(void) { return 0; }' |
         cc -m32 -x c - -o /dev/null 2>/dev/null ;;
     musl-gcc) is_musl || command -v musl-gcc >/dev/null ;;
     chromium) command -v chromium >/dev/null || found chromium-browser || found google-chrome ;;
@@ -50,6 +63,7 @@ package() { # TOOL MANAGER: the packages that bring the tool
     cc:dnf) echo gcc glibc-devel ;;
     cc:apk) echo gcc musl-dev linux-headers ;;
     cc:*) echo gcc ;;
+    gcc:*) package cc "$2" ;;
     c++:apt-get | c++:apk) echo g++ ;;
     c++:dnf) echo gcc-c++ ;;
     c++:pacman) echo gcc ;;
@@ -77,6 +91,9 @@ package() { # TOOL MANAGER: the packages that bring the tool
     nc:apk) echo netcat-openbsd ;;
     pgrep:dnf | pgrep:pacman) echo procps-ng ;;
     pgrep:*) echo procps ;;
+    man:apt-get) echo man-db manpages-dev ;;
+    man:apk) echo mandoc man-pages ;;
+    man:*) echo man-db man-pages ;;
     tidy:apk) echo tidyhtml ;;
     *) echo "$1" ;;
     esac
@@ -87,46 +104,159 @@ stop() {
     exit 1
 }
 
-missing=
-for tool; do
-    found "$tool" || missing="$missing $tool"
-done
-[ -n "$missing" ] || exit 0
+missing() { # TOOL ...: those that are
+    for tool; do
+        found "$tool" || printf ' %s' "$tool"
+    done
+}
 
-manager=
-for candidate in apt-get dnf pacman apk; do
-    if command -v $candidate >/dev/null; then
-        manager=$candidate
-        break
+find_manager() {
+    for candidate in apt-get dnf pacman apk; do
+        if command -v $candidate >/dev/null; then
+            echo $candidate
+            return
+        fi
+    done
+}
+
+command_for() { # MANAGER TOOL ...: what installs them
+    for_manager=$1 packages=
+    shift
+    for tool; do
+        packages="$packages $(package "$tool" "$for_manager")"
+    done
+    case $for_manager in
+    apt-get) echo "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends$packages" ;;
+    dnf) echo "dnf install -y$packages" ;;
+    pacman) echo "pacman -Sy --noconfirm --needed$packages" ;;
+    apk) echo "apk add$packages" ;;
+    esac
+}
+
+# How we come to be root: "root", when we are; "sudo", which will not ask; "password", for which it will; or "none".
+way_to_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        echo root
+    elif ! command -v sudo >/dev/null; then
+        echo none
+    elif sudo -n true 2>/dev/null; then # it has a ticket, or no password is set
+        echo sudo
+    elif [ -t 0 ]; then
+        echo password
+    else
+        echo none
     fi
-done
-[ -n "$manager" ] || stop "missing:$missing; no package manager that I know; install them and try again"
+}
 
-packages=
-for tool in $missing; do
-    packages="$packages $(package "$tool" $manager)"
-done
-case $manager in
-apt-get) command="apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends$packages" ;;
-dnf) command="dnf install -y$packages" ;;
-pacman) command="pacman -Sy --noconfirm --needed$packages" ;;
-apk) command="apk add$packages" ;;
+# Of what a command prints, a terminal shows the last line, and all of it is shown when it fails.
+run() { # COMMAND
+    {
+        sh -c "$1" 2>&1 </dev/null
+        echo "setup: status $?"
+    } | {
+        log=
+        while IFS= read -r line; do
+            case $line in 'setup: status '*) break ;; esac
+            log="$log$line
+"
+            [ ! -t 2 ] || printf '\r\033[K%.79s' "setup: $line" >&2
+        done
+        [ ! -t 2 ] || printf '\r\033[K' >&2
+        [ "$line" = 'setup: status 0' ] || { printf '%s' "$log" >&2 && false; }
+    }
+}
+
+install() { # TOOL ...
+    [ -n "$manager" ] || stop "missing: $*; no package manager that I know; install them and try again"
+    command=$(command_for "$manager" "$@")
+    [ "$way" != none ] || stop "missing: $*; run this as root and try again: $command"
+    [ "$way" = root ] || command="sudo sh -c '$command'"
+    [ "${DEPS-}" != ask ] || stop "missing: $*; run this and try again: $command"
+    echo "setup: missing: $*; running: $command"
+    run "$command" || stop "this failed: $command"
+    for tool; do
+        found "$tool" || stop "$tool is still missing after: $command"
+    done
+}
+
+row() { # LABEL WORD ...: in lines of at most 80 columns
+    line=$(printf '%-11s' "$1")
+    shift
+    for word; do
+        if [ $((${#line} + ${#word})) -gt 79 ]; then
+            echo "$line"
+            line='           '
+        fi
+        line="$line $word"
+    done
+    echo "$line"
+}
+
+list() {
+    absent=$(missing $required) there=
+    for tool in $required; do
+        case " $absent " in *" $tool "*) ;; *) there="$there $tool" ;; esac
+    done
+    row 'there:' $there
+    row 'missing:' ${absent:-nothing}
+    absent=$(missing $optional)
+    [ -z "$absent" ] || row 'optional:' $absent '(for make peers and cost)'
+    absent=$(missing $maintenance)
+    [ -z "$absent" ] || row 'for others:' $absent '(for make check, its parts, and slides)'
+}
+
+# What installs, and how: looked for only when it is needed.
+look_around() {
+    manager=$(find_manager)
+    way=$(way_to_root)
+}
+
+case ${1-} in
+--line)
+    command_for "$2" $required
+    exit
+    ;;
+--list)
+    list
+    look_around
+    absent=$(missing $required)
+    if [ -n "$absent" ] && { [ "$way" = none ] || [ "${DEPS-}" = ask ]; } && [ -n "$manager" ]; then
+        printf '\nAs root:\n\n%s\n' "$(command_for "$manager" $absent)"
+    elif [ -n "$absent" ]; then
+        install $absent
+    fi
+    absent=$(missing $optional)
+    if [ -n "$absent" ] && [ -n "$manager" ]; then
+        printf '\nThe optional ones, as root:\n\n%s\n' "$(command_for "$manager" $absent)"
+    fi
+    exit
+    ;;
+--optional)
+    shift
+    [ -z "$(missing "$@")" ] || look_around
+    for tool in $(missing "$@"); do
+        case ${DEPS-}$way in root | sudo) (install "$tool") 2>/dev/null ;; esac
+    done
+    absent=$(missing "$@")
+    [ -z "$absent" ] || echo "setup: goes on without$absent (optional; make setup says how to install)" >&2
+    exit 0
+    ;;
+--check)
+    set -- $required $maintenance
+    ;;
 esac
 
-if [ "$(id -u)" -ne 0 ]; then
-    # sudo can ask on a terminal, and needs not where it has a ticket or no password is set.
-    if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-        command="sudo sh -c '$command'"
-    else
-        stop "missing:$missing; run this as root and try again: $command"
-    fi
+absent=$(missing "$@")
+[ -n "$absent" ] || exit 0
+look_around
+if [ "$way" = none ] || [ "$way" = password ] || [ "${DEPS-}" = ask ]; then
+    all=$required more=
+    for tool in $absent; do
+        case " $maintenance " in *" $tool "*) all="$required $maintenance" ;; esac
+    done
+    for tool in $(missing $all); do
+        case "$absent " in *" $tool "*) ;; *) more="$more $tool" ;; esac
+    done
+    absent="$more $absent"
 fi
-if [ "${DEPS-}" = ask ]; then
-    stop "missing:$missing; run this and try again: $command"
-fi
-
-echo "setup: missing:$missing; running: $command"
-sh -c "$command" >&2 </dev/null || stop "this failed: $command"
-for tool in $missing; do
-    found "$tool" || stop "$tool is still missing after: $command"
-done
+install $absent

@@ -64,6 +64,23 @@ static void run_setup(const char *environment, const char *tool)
     output = run("/usr/bin/env", "-i", path, environment, source("common/setup.sh"), tool, NULL);
 }
 
+/* Of two tools, each of which the course can do without. */
+static void run_optional(const char *environment)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "PATH=%s", folder);
+    output = run("/usr/bin/env", "-i", path, environment, source("common/setup.sh"), "--optional",
+                 "xinetd", "socat", NULL);
+}
+
+static void expect_lines_of_at_most_80_columns_but_commands(void)
+{
+    for (const char *line = output.out; *line; line += strcspn(line, "\n") + 1)
+        if (strncmp(line, "apt-get ", 8) != 0 && strcspn(line, "\n") > 80)
+            fail_msg("a long line in \"%s\"", output.out);
+}
+
 static void expect_one_line(const char *text)
 {
     assert_int_equal(output.status, 1);
@@ -80,6 +97,7 @@ static int set_up(void **state)
         return -1;
     put("sh", "exec /bin/sh \"$@\"");
     put("id", "echo 0");
+    put("uname", "echo x86_64");
     return 0;
 }
 
@@ -226,6 +244,109 @@ static void a_sudo_that_would_have_to_ask_is_not_called_without_a_terminal(void 
     expect_calls("");
 }
 
+static void who_is_asked_is_asked_once_for_all_that_is_missing(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    put("gdb", "");
+    run_setup("X=", "strace");
+    expect_one_line(
+        "setup: missing: cc git python3 gnuplot cmocka prove ss nc pgrep man make strace; "
+        "run this as root and try again: apt-get update && ");
+    output_free(&output);
+    run_setup("X=", "valgrind"); /* who needs this may need all that the checks need */
+    expect_one_line(" clang ");
+    expect_calls("");
+}
+
+static void as_root_only_what_is_needed_is_installed(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    run_setup("X=", "gnuplot");
+    assert_int_equal(output.status, 0);
+    expect_calls("apt-get update\napt-get install -y --no-install-recommends gnuplot-nox\n");
+}
+
+static void without_optional_tools_it_goes_on_and_says_so_in_a_sentence(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    run_optional("SBIN=");
+    assert_int_equal(output.status, 0);
+    assert_string_equal(output.out, "");
+    assert_string_equal(output.err,
+                        "setup: goes on without xinetd socat (optional; make setup says "
+                        "how to install)\n");
+    expect_calls("");
+    output_free(&output);
+
+    put("id", "echo 0"); /* root is not asked; of socat the manager knows nothing */
+    run_optional("SBIN=");
+    assert_int_equal(output.status, 0);
+    assert_string_equal(output.err,
+                        "setup: goes on without socat (optional; make setup says how to "
+                        "install)\n");
+    output_free(&output);
+    put("socat", "");
+    run_optional("SBIN=");
+    assert_string_equal(output.err, "");
+}
+
+static void the_list_says_what_is_there_and_the_one_line_for_root(void **state)
+{
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    put("git", "");
+    put("gdb", "");
+    run_setup("X=", "--list");
+    assert_int_equal(output.status, 0);
+    assert_non_null(strstr(output.out, "there:      git gdb\n"));
+    assert_non_null(strstr(output.out, "missing:    cc python3 gnuplot cmocka prove strace ss "));
+    assert_non_null(strstr(output.out, "As root:\n\napt-get update && "));
+    expect_lines_of_at_most_80_columns_but_commands();
+    expect_calls("");
+}
+
+static void the_list_is_installed_when_root_asks_for_it(void **state)
+{
+    static const char *const all[] = {"cc",     "make", "git", "python3", "pkg-config", "prove",
+                                      "strace", "gdb",  "ss",  "nc",      "pgrep",      "man"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+        put(all[i], "");
+    put_manager("apt-get");
+    run_setup("X=", "--list");
+    assert_int_equal(output.status, 0);
+    assert_non_null(strstr(output.out, "missing:    gnuplot\n"));
+    expect_calls("apt-get update\napt-get install -y --no-install-recommends gnuplot-nox\n");
+    output_free(&output);
+    run_setup("X=", "--list");
+    assert_non_null(strstr(output.out, "missing:    nothing\n"));
+}
+
+static void what_the_package_manager_prints_is_shown_only_when_it_fails(void **state)
+{
+    (void)state;
+    put_manager("apk");
+    put("apt-get", "echo Reading; echo Unpacking >&2; exec apk add");
+    run_setup("X=", "snorf");
+    assert_int_equal(output.status, 0);
+    assert_null(strstr(output.out, "Reading"));
+    assert_string_equal(output.err, "");
+    output_free(&output);
+
+    put("apt-get", "echo Reading; echo 'E: no such package' >&2; exit 100");
+    run_setup("X=", "other");
+    assert_int_equal(output.status, 1);
+    assert_non_null(
+        strstr(output.err, "Reading\nE: no such package\nsetup: this failed: apt-get "));
+}
+
 static void without_a_package_manager_it_names_what_is_missing(void **state)
 {
     (void)state;
@@ -264,6 +385,12 @@ int main(void)
         TEST(without_root_and_sudo_it_prints_the_command_and_stops),
         TEST(with_sudo_it_runs_through_sudo),
         TEST(a_sudo_that_would_have_to_ask_is_not_called_without_a_terminal),
+        TEST(who_is_asked_is_asked_once_for_all_that_is_missing),
+        TEST(as_root_only_what_is_needed_is_installed),
+        TEST(without_optional_tools_it_goes_on_and_says_so_in_a_sentence),
+        TEST(the_list_says_what_is_there_and_the_one_line_for_root),
+        TEST(the_list_is_installed_when_root_asks_for_it),
+        TEST(what_the_package_manager_prints_is_shown_only_when_it_fails),
         TEST(without_a_package_manager_it_names_what_is_missing),
         TEST(a_failing_package_manager_is_one_clear_line),
         TEST(a_tool_that_is_still_missing_is_one_clear_line),
