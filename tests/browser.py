@@ -25,7 +25,8 @@ import tempfile
 import threading
 import time
 
-PATIENCE = float(os.environ.get("TEST_PATIENCE", 60))  # seconds, for anything that must come
+from tap import PATIENCE  # seconds, for anything that must come
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = (
     "--headless", "--remote-debugging-pipe", "--no-first-run", "--no-default-browser-check",

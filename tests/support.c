@@ -26,6 +26,19 @@
 #include <time.h>
 #include <unistd.h>
 
+static int seconds_from(const char *name, int otherwise)
+{
+    const char *text = getenv(name);
+    char *end;
+
+    if (!text || !*text)
+        return otherwise;
+    long seconds = strtol(text, &end, 10);
+    if (*end || seconds <= 0 || seconds > INT_MAX)
+        errx(2, "%s=%s: say how many seconds, such as %s=%d", name, text, name, otherwise);
+    return (int)seconds;
+}
+
 /*
  * A test that hangs in spite of all is ended, and what it started dies with it. TEST_SECONDS says
  * when; TEST_ONLY is a pattern of names, such as "*reset*". What a failed test leaves behind, and
@@ -33,9 +46,7 @@
  */
 static void set_alarm(void)
 {
-    const char *seconds = getenv("TEST_SECONDS");
-
-    alarm(seconds ? (unsigned)atoi(seconds) : 300);
+    alarm((unsigned)seconds_from("TEST_SECONDS", 300));
 }
 
 __attribute__((constructor)) static void bound_the_test(void)
@@ -60,9 +71,7 @@ bool test_chosen(const struct CMUnitTest *tests, size_t count)
 
 int test_patience(void)
 {
-    const char *seconds = getenv("TEST_PATIENCE");
-
-    return seconds ? atoi(seconds) : 60;
+    return seconds_from("TEST_PATIENCE", 60);
 }
 
 static double now(void)

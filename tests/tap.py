@@ -19,8 +19,18 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("BUILD", "build")
-PATIENCE = float(os.environ.get("TEST_PATIENCE") or 60)
 sys.dont_write_bytecode = True
+
+
+def time_from(name, otherwise):
+    """A time from the environment, in whole seconds."""
+    text = os.environ.get(name) or str(otherwise)
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {name}={text}: say how many seconds, such as {name}={otherwise}")
+    return int(text)
+
+
+PATIENCE = time_from("TEST_PATIENCE", 60)
 
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -101,7 +111,7 @@ def run(tests, together=4, seconds=300, last=(), proofs=(), stop=lambda: None):
     if not tests and not last:
         sys.exit(f"{os.path.basename(sys.argv[0])}: TEST_ONLY={only}: no test has such a name")
     last += proofs
-    bound = int(os.environ.get("TEST_SECONDS") or seconds)
+    bound = time_from("TEST_SECONDS", seconds)
     signal.signal(signal.SIGALRM, lambda *_: out_of_time(bound))
     for number in signal.SIGINT, signal.SIGTERM:  # a shell that starts us with & ignores the first
         signal.signal(number, signal.default_int_handler)

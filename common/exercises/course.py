@@ -1,9 +1,11 @@
 """The list of exercises, and where everything of an exercise lies."""
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 import re
+import shlex
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -39,6 +41,27 @@ def modules():
 
 class Mistake(Exception):
     """Something that is missing or wrong, told in one line."""
+
+
+def seconds(name, otherwise):
+    """A time from the environment."""
+    text = os.environ.get(name) or str(otherwise)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not (value > 0 and math.isfinite(value)):
+        raise Mistake(f"{name}={text}: say how many seconds, such as {name}={otherwise}")
+    return value
+
+
+def words(name, otherwise=""):
+    """Words from the environment, as a shell would read them."""
+    text = os.environ.get(name) or otherwise
+    try:
+        return shlex.split(text)
+    except ValueError as reason:
+        raise Mistake(f"{name}={text}: {str(reason).lower()}") from None
 
 
 @dataclasses.dataclass

@@ -322,7 +322,7 @@ def main(arguments):
     try:
         mine.take_over_unasked()
         return command(*rest)
-    except (Mistake, mine.Unwritable) as mistake:
+    except (Mistake, mine.Unwritable, OSError) as mistake:
         print(f"exercise: {mistake}", file=sys.stderr)
         return BROKEN
     except KeyboardInterrupt:

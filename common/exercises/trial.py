@@ -3,7 +3,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import signal
 import stat
@@ -59,7 +58,7 @@ def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
     """
     began = time.monotonic()
     flags = [*(["-fdiagnostics-color=always"] if color else []), *flags]
-    patience = patience or float(os.environ.get("LESSON_PATIENCE") or 10)
+    patience = patience or course.seconds("LESSON_PATIENCE", 10)
     with Stage(exercise, source, flags, patience) as stage:
         outcome = stage.missing() or stage.build() or stage.test()
         if keep:
@@ -156,7 +155,7 @@ class Stage:
         command = [*compiler(), f"-ffile-prefix-map={self.top}/source={self.source}",
                    f"-ffile-prefix-map={include}={course.TOP}/common", *self.flags,
                    f"-I{self.top}/source", f"-I{include}", *map(str, sources), *objects,
-                   *shlex.split(os.environ.get("LDFLAGS", "")), "-lm", "-o", program]
+                   *course.words("LDFLAGS"), "-lm", "-o", program]
         status, output, reason = self.supervise(BUILD_LIMITS + ["-k", program], command)
         output = output.replace(f"{self.top}/source/", shown(self.source)).replace(f"{include}/", "")
         built = self.work / program
@@ -225,7 +224,7 @@ class Stage:
         hidden = [] if self.top.is_relative_to(course.TOP) else ["-x", str(course.TOP)]
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         process = subprocess.Popen(
-            [str(SUPERVISE), "-w", str(work), *hidden, *limits, *shlex.split(os.environ.get("SUPERVISE", "")),
+            [str(SUPERVISE), "-w", str(work), *hidden, *limits, *course.words("SUPERVISE"),
              "--", *command],
             env={**passed_on, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work), **(environment or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
@@ -250,7 +249,7 @@ class Stage:
 
 
 def compiler():
-    return shlex.split(os.environ.get("COMPILE") or "cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -O2 -g")
+    return course.words("COMPILE", "cc -std=c17 -D_GNU_SOURCE -Wall -Wextra -O2 -g")
 
 
 def open_to_all(path):

@@ -197,6 +197,20 @@ def wrong_numbers_and_commands():
         c.run("solution", "01-1", status=2, says="exercise: solutions/01-1-zero: not there", FORCE="1")
 
 
+def mistakes_in_the_environment():
+    with Course() as c:
+        (c.top / "build/file").write_text("")
+        for name, value, says in (
+                ("LESSON_PATIENCE", "x", "LESSON_PATIENCE=x: say how many seconds, such as LESSON_PATIENCE=10"),
+                ("LESSON_PATIENCE", "-1", "LESSON_PATIENCE=-1: say how many seconds"),
+                ("LESSON_PATIENCE", "inf", "LESSON_PATIENCE=inf: say how many seconds"),
+                ("COMPILE", "cc '-O1", "COMPILE=cc '-O1: no closing quotation"),
+                ("LDFLAGS", "'", "LDFLAGS=': no closing quotation"),
+                ("BUILD", "build/file", "Not a directory")):
+            said = c.run("run", "01-1", status=2, says=says, **{name: value})
+            expect(said.startswith("exercise: ") and said.count("\n") == 1, f"more than a line: {said}")
+
+
 def mistakes_in_what_is_compiled():
     with Course() as c:
         run = subprocess.run(["sh", "-c", 'umask 077; "$@"', "sh", *c.command("run", "02-1")], stdin=subprocess.DEVNULL,
@@ -914,7 +928,8 @@ def drifted(exercise, patch, folder=None):
     return []
 
 
-CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_what_is_compiled, reset_restores_what_was_given,
+CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_the_environment,
+         mistakes_in_what_is_compiled, reset_restores_what_was_given,
          what_is_the_learners_outlives_clean, an_older_versions_marks_and_answers_are_taken_over,
          a_mark_belongs_to_the_answer_that_passed, where_nothing_can_be_kept_it_is_said_in_a_line,
          reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,

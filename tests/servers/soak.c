@@ -7,6 +7,7 @@
  */
 #include "subject.h"
 
+#include <err.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -29,8 +30,14 @@ enum {
 static long environment(const char *name, long otherwise)
 {
     const char *value = getenv(name);
+    char *end;
 
-    return value ? atol(value) : otherwise;
+    if (!value || !*value)
+        return otherwise;
+    long number = strtol(value, &end, 10);
+    if (*end || number <= 0)
+        errx(2, "%s=%s: say a number from 1 up", name, value);
+    return number;
 }
 
 static uint64_t random_state;

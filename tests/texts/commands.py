@@ -33,7 +33,10 @@ import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE = float(os.environ.get("TEST_PATIENCE", 300))
+sys.path.insert(0, str(ROOT / "tests"))
+import tap  # noqa: E402
+
+PATIENCE = tap.time_from("TEST_PATIENCE", 300)
 BLOCK = re.compile(r"^```console(?: (\w+))?\n(.*?)^```$", re.M | re.S)
 LONG = re.compile(r"make (test|chapter-\d+)")  # a second time would do and print the same
 PRINTED = os.environ.get("TEST_PRINTED")

@@ -62,5 +62,5 @@ if __name__ == "__main__":
         sys.exit(__doc__.strip())
     try:
         main(pathlib.Path(sys.argv[1]), *sys.argv[2:])
-    except course.Mistake as mistake:
+    except (course.Mistake, OSError) as mistake:
         sys.exit(f"pack.py: {mistake}")

@@ -13,7 +13,6 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
-PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
 BUILT = tap.ROOT / os.environ.get("BUILD", "build") / "chapters/04-prefork-select/skeleton"
 MODULES = ["fdpass", "log", "process", "workers", "pool"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
@@ -45,14 +44,14 @@ def serves(program):
             ready = server.stdout.readline()
             port = re.fullmatch(r"listening on port (\d+)\n", ready)
             assert port, f"it said {ready!r} {server.stderr.read() if not ready else ''}"
-            clients = [socket.create_connection(("127.0.0.1", int(port[1])), PATIENCE) for _ in range(20)]
+            clients = [socket.create_connection(("127.0.0.1", int(port[1])), tap.PATIENCE) for _ in range(20)]
             for client in clients:
                 with client, client.makefile() as replies:
                     reply = replies.read()
                     said = re.fullmatch(r"process (\d+) serves you\n", reply)
                     assert said and int(said[1]) != server.pid, f"the reply was {reply!r}"
             server.send_signal(signal.SIGTERM)
-            out, err = server.communicate(timeout=PATIENCE)
+            out, err = server.communicate(timeout=tap.PATIENCE)
             tap.equal((server.returncode, out, err), (0, "", ""))
         finally:
             server.kill()

@@ -19,7 +19,6 @@ import paths  # noqa: E402
 import program  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="program-test-"))
-PATIENCE = int(os.environ.get("TEST_PATIENCE", "60"))
 
 SCRIPT = """
 import pathlib, signal, subprocess, sys, threading, time
@@ -78,7 +77,7 @@ def stopped(what, number):
             else:
                 tap.equal(process.stdout.readline(), "begun\n")
             process.send_signal(number)
-            _, errors = process.communicate(timeout=PATIENCE)
+            _, errors = process.communicate(timeout=tap.PATIENCE)
         finally:
             process.kill()
     tap.equal(process.returncode, 128 + number)
@@ -101,7 +100,7 @@ def names_of_children(pid):
 
 
 def wait_until(condition):
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + tap.PATIENCE
     while not condition():
         assert time.monotonic() < end, "it does not become true"
         time.sleep(0.002)
