@@ -1,8 +1,10 @@
-# The front door: one target for each thing a reader does. `make` alone prints them, from the
-# comments behind `##` in this file. How things are built stands in common/build.mk.
+# The front door: one target for each thing a reader does. `make help` prints them, from the comments
+# behind `##` in this file, in the groups that it has. How things are built stands in common/build.mk.
 
-.DEFAULT_GOAL := help
+.DEFAULT_GOAL := first
 MAKEFLAGS += --no-print-directory
+include common/front.mk
+ifneq ($(asked),no)
 include common/build.mk
 
 chapters := $(notdir $(wildcard chapters/[0-9]*))
@@ -10,14 +12,18 @@ numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 prove     = CMOCKA_MESSAGE_OUTPUT=TAP prove -j4 --failures $(1) || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
-help: ## this list
-	@LC_ALL=C sed -n 's/^\([a-zA-Z0-9%-]*\):.*## /\1\t/p' Makefile | sed -E '/NN-K|watch-/s/%/NN-K/; s/%/NN/' | expand -t 16
+# ---- learn --------------------------------------------------------------------------------------
+
+first:
+	@common/front.sh first
+
+help: ## everything that make can do, in groups
+	@common/front.sh all
+
+setup: ## what this machine lacks, and one command that brings it
+	$(call answer,,common/setup.sh --list)
 
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
-
-check_tools := c++ cmocka prove python3 gnuplot clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin \
-    libfuzzer chromium tidy npm codespell strace gdb ss nc pgrep musl-gcc \
-    $(if $(filter x86_64,$(shell uname -m)),gcc-multilib)
 
 tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
@@ -30,80 +36,75 @@ test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 test: build $(unit_tests) $(server_tests) ## test everything
 	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
 
-chapter-%: build-% ## build, test and time chapter NN (01, 02, ...), and say what to do next
-	@$(MAKE) test-$*
-	@$(MAKE) time-$*
-	@common/report/next.sh $*
+chapter-%: ## build, test and time chapter NN, and say what to do next
+	$(call answer,build-$*,$(remake) test-$* && $(remake) time-$* && common/report/next.sh $*)
 
-trace-%: build-% ## the calls of chapter NN that matter, under strace
-	@common/setup.sh python3 strace
-	@common/lab/strace.py $*
+trace-%: ## the system calls of chapter NN that matter, under strace
+	$(call answer,build-$*,common/setup.sh python3 strace && common/lab/strace.py $*)
 
-fds-%: build-% ## who holds which descriptor in chapter NN, before and after a hand-over
-	@common/setup.sh python3 ss
-	@common/lab/fds.py $*
+fds-%: ## who holds which descriptor in chapter NN, at a hand-over
+	$(call answer,build-$*,common/setup.sh python3 ss && common/lab/fds.py $*)
 
-break-%: build-% $(ballast) ## provoke the failure that chapter NN speaks of
-	@common/setup.sh python3 ss
-	@common/lab/break.py $*
+break-%: ## provoke the failure that chapter NN speaks of
+	$(call answer,build-$* $(ballast),common/setup.sh python3 ss && common/lab/break.py $*)
 
-live-%: build ## a server under load, as it is now, with keys to kill and stop (also live-04-onefile; SECONDS=)
-	@common/setup.sh python3 ss
-	@common/lab/live.py '$*' $(SECONDS)
+live-%: ## server NN, or 04-onefile, under load, with keys (SECONDS=)
+	$(call answer,build,common/setup.sh python3 ss && common/lab/live.py '$*' $(SECONDS))
 
-diff-%: ## what chapter NN changed in the modules of the chapter with a server before it, and which are new
-	@$(there_is)
-	@common/lab/diff.sh $*
+diff-%: ## what chapter NN changed in the modules of the one before
+	$(call answer,,common/lab/diff.sh $*)
 
-compare: build ## compare fork with prefork: tables and plots (BASE=older.tsv: and with an earlier run)
-	@common/setup.sh gnuplot python3
-	@common/report/compare.py $(if $(BASE),"$(BASE)")
+facts: ## try what the texts claim about the system, claim by claim
+	$(call answer,,common/setup.sh cc git python3 && tests/facts/facts.py)
 
-peers: build ## compare with floors, and with Apache, xinetd and socat
-	@common/setup.sh gnuplot python3
-	@for peer in apache2 xinetd socat; do common/setup.sh $$peer || true; done
-	@common/report/peers.py
+fact-%: ## try one claim, such as fact-fin-then-reset
+	$(call answer,,tests/facts/facts.py '$*')
 
-cost: build ## count what a connection costs: context switches, page faults, system calls, memory (10 minutes at most)
-	@common/setup.sh python3
-	@for tool in strace apache2 xinetd socat; do common/setup.sh $$tool || true; done
-	@common/report/cost.py
+# ---- measure ------------------------------------------------------------------------------------
 
-growth: build ## see how the cost grows with workers, clients, bytes and the master's memory: plots
-	@common/setup.sh gnuplot python3
-	@common/report/growth.py
+compare: ## fork against prefork: tables and plots (BASE=older.tsv)
+	$(call answer,build,common/setup.sh gnuplot python3 && \
+	    common/report/compare.py $(if $(BASE),"$(BASE)"))
 
-timeline: build ## draw what happens to 20 connections, in fork and in prefork, process by process
-	@common/setup.sh gnuplot python3
-	@common/report/timeline.py
+peers: ## beside Apache, xinetd, socat, and the least there can be
+	$(call answer,build,common/setup.sh gnuplot python3 && \
+	    common/setup.sh --optional apache2 xinetd socat && common/report/peers.py)
 
-timeline-%: build ## the same of one server: timeline-04, for example, or -05-python
-	@common/setup.sh gnuplot python3
-	@common/report/timeline.py $*
+cost: ## what a connection costs besides time (10 minutes at most)
+	$(call answer,build,common/setup.sh python3 && \
+	    common/setup.sh --optional strace apache2 xinetd socat && common/report/cost.py)
 
-report: $(registry) ## all tables and plots measured so far, on one page for a browser or a web server
-	@common/setup.sh python3
-	@common/report/report.py
+growth: ## how the cost grows with workers, clients, bytes and memory
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/growth.py)
 
-omission: build ## stop a worker for 200 ms, and see which kind of load notices: table and plot
-	@common/setup.sh gnuplot python3
-	@common/report/omission.py
+timeline: ## draw what happens to 20 connections, process by process
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/timeline.py)
 
-knee: build ## raise the rate until each server falls behind: table and plot (3 minutes)
-	@common/setup.sh gnuplot python3
-	@common/report/knee.py
+timeline-%: ## the same of one server: NN, or 05-python
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/timeline.py $*)
 
-accuracy: $(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow ## see how well load measures a latency that is known
-	@common/setup.sh python3
-	@common/report/accuracy.py
+report: ## all tables and plots measured so far, on one page
+	$(call answer,$(registry),common/setup.sh python3 && common/report/report.py)
 
-pictures: build ## measure anew, and renew the plots that the READMEs show
-	@common/setup.sh gnuplot python3
-	@common/report/pictures.py
+omission: ## stop a worker for 200 ms, and see which load notices
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/omission.py)
 
-check: ## the tests, and all from lint to soak; a line of result for each (half an hour)
-	@common/setup.sh $(check_tools)
-	@tests/check.sh
+knee: ## raise the rate until each server falls behind (3 minutes)
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/knee.py)
+
+accuracy: ## how well load measures a latency that is known
+	$(call answer,$(BUILD)/common/load/load $(BUILD)/tests/accuracy/slow,common/setup.sh python3 && \
+	    common/report/accuracy.py)
+
+pictures: ## measure anew, and renew the plots that the READMEs show
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/pictures.py)
+
+# ---- maintain -----------------------------------------------------------------------------------
+
+check: ## the tests, and all from lint to soak (half an hour)
+	$(call answer,,common/setup.sh --check && tests/check.sh)
+
+# ---- teach --------------------------------------------------------------------------------------
 
 slides: $(BUILD)/slides/node_modules ## the decks, as HTML, and as PDF where Chromium is
 	@slides/build.py $</.bin/marp $(BUILD)/slides
@@ -117,16 +118,18 @@ $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 	cd $(@D) && npm ci --no-audit --no-fund
 	@touch $@
 
+# ---- maintain -----------------------------------------------------------------------------------
+
 texts: ## renew the code that texts and slides show
 	@common/text/excerpt.py $$(git ls-files '*.md')
 	@tests/facts/facts.py --page >$(BUILD)/facts.md && cmp -s $(BUILD)/facts.md chapters/facts.md || cp $(BUILD)/facts.md chapters/facts.md
 
-lint: ## warnings of both compilers, clang-tidy, cppcheck, shellcheck, clang-format
+lint: ## warnings of compilers and linters, and the format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
 	@tests/lint.sh
 
 portable: ## the suites on programs built with musl, and for 32 bits
-	@common/setup.sh musl-gcc $(filter gcc-multilib,$(check_tools)) cmocka prove
+	@common/setup.sh musl-gcc gcc-multilib cmocka prove
 	@tests/portable.sh
 
 valgrind: build tests ## the suites again, with every program under valgrind
@@ -141,21 +144,14 @@ model: ## check the hand-over protocol exhaustively, with spin
 	@common/setup.sh spin
 	@tests/model/check.sh $(BUILD)/model
 
-facts: ## try what the texts claim about the system, claim by claim
-	@common/setup.sh cc git python3
-	@tests/facts/facts.py
-
-fact-%: ## try one claim (fact-fin-then-reset): what was done, and what the system answered
-	@tests/facts/facts.py '$*'
-
-fuzz: ## fuzz read_fd, the pool and the command lines for a minute (FUZZ=seconds)
+fuzz: ## fuzz read_fd, the pool and the command lines (FUZZ=seconds)
 	@common/setup.sh libfuzzer
 	@tests/fuzz/fuzz.sh $(or $(FUZZ),60) $(BUILD)
 
 mutants: build tests ## put each known fault back, and see which test finds it
 	@tests/mutants.sh
 
-soak: build $(soaks) ## a million connections through each pool, with workers killed at random (SOAK=, SEED=)
+soak: build $(soaks) ## a million connections through each pool (SOAK=, SEED=)
 	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
 
 # ---- exercises: NN-K is a number such as 04-2 ---------------------------------------------------
@@ -166,45 +162,47 @@ exercise_environment = BUILD='$(BUILD)' LDFLAGS='$(LDFLAGS)' \
     COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))'
 
 exercises: ## the exercises: which are done, which is next
-	@common/setup.sh python3
-	@$(exercise) list
+	$(call answer,,common/setup.sh python3 && $(exercise) list)
 
-exercise-%: $(exercise_tools) ## build and test exercise NN-K (04-2), and say what is wrong (FROM=another folder)
-	@common/setup.sh python3
-	@$(exercise) run '$*' $(if $(FROM),'$(FROM)')
+exercise-%: ## test your exercise NN-K, and say what is wrong (FROM=folder)
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) run '$*' $(if $(FROM),'$(FROM)'))
 
-watch-%: $(exercise_tools) ## the same, again whenever a file is saved
-	@common/setup.sh python3
-	@$(exercise) watch '$*'
+watch-%: ## the same for NN-K, again whenever a file is saved
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) watch '$*')
 
 hint-%: ## a hint for exercise NN-K, one more at each call
-	@$(exercise) hint '$*'
+	$(call answer,,$(exercise) hint '$*')
 
-solution-%: ## what differs between your exercise NN-K, which passes, and ours (FORCE=1: in any case)
-	@$(exercise) solution '$*'
+solution-%: ## your exercise NN-K, which passes, beside ours (FORCE=1)
+	$(call answer,,$(exercise) solution '$*')
 
-reset-%: ## the starter of exercise NN-K again (FORCE=1: without asking); yours is kept, in mine/
-	@$(exercise) reset '$*'
+reset-%: ## the starter of exercise NN-K again (FORCE=1); yours is kept
+	$(call answer,,$(exercise) reset '$*')
 
-grade: $(exercise_tools) ## all exercises: a table, and results for other programs (SUBMISSION=another folder or zip)
-	@common/setup.sh python3
-	@$(exercise) grade '$(or $(SUBMISSION),exercises)' '$(or $(RESULTS),$(BUILD)/grade)'
+# ---- teach --------------------------------------------------------------------------------------
 
-autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these); see common/exercises/autograder
-	@common/setup.sh python3
-	@common/exercises/autograder/pack.py $(BUILD)/autograder.zip $(EXERCISES)
+grade: ## all exercises: a table (SUBMISSION=folder or zip, RESULTS=)
+	$(call answer,exercise-tools,common/setup.sh python3 && \
+	    $(exercise) grade '$(or $(SUBMISSION),exercises)' '$(or $(RESULTS),$(BUILD)/grade)')
+
+autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these)
+	$(call answer,,common/setup.sh python3 && \
+	    common/exercises/autograder/pack.py $(BUILD)/autograder.zip $(EXERCISES))
+
+# ---- maintain -----------------------------------------------------------------------------------
 
 exercise-tools: $(exercise_tools)
+	@:
 
-check-exercises: $(exercise_tools) ## every starter, solution and wrong answer, hostile submissions, the autograder
+check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostile submissions
 	@common/setup.sh git prove python3
 	@$(exercise_environment) prove -j2 --failures $(exercise_long_tests)
 
-clean: ## remove all that was made; what is yours is in mine/, and stays
+clean: ## remove all that was made, but for what is yours, in mine/
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)
 	rm -rf $(BUILD)
 
-# ---- one chapter: `make -C chapters/NN-name build` and the like end here ----------------------
+# ---- learn: one chapter; `make -C chapters/NN-name build` and the like end here -----------------
 
 of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*% tests/chapters/$*-%,$(1))
 
@@ -217,9 +215,10 @@ build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
 test-%: build-% $$(call of,$(unit_tests) $(server_tests)) ## test chapter NN alone
 	@$(call prove,$(call of,$(unit_tests) $(server_tests) $(script_tests)))
 
-time-%: build-% ## time chapter NN alone
-	@common/setup.sh gnuplot python3
-	@common/report/time-chapter.py $*
+time-%: ## time chapter NN alone
+	$(call answer,build-$*,common/setup.sh gnuplot python3 && common/report/time-chapter.py $*)
 
 # Every target that has a text above is something to do, and no file.
-.PHONY: tests exercise-tools $(shell LC_ALL=C sed -n 's/^\([a-z-]*\):.*## .*/\1/p' Makefile)
+.PHONY: first tests exercise-tools $(shell LC_ALL=C sed -n 's/^\([a-z_.-]*\):.*## .*/\1/p' Makefile)
+
+endif

@@ -1,7 +1,19 @@
-# A chapter by itself: `make build`, `make test` and `make time` in its folder do this chapter's part.
-number := $(firstword $(subst -, ,$(notdir $(CURDIR))))
+# A chapter by itself: `make build`, `make test`, `make trace` and the like in its folder are what `make test-NN` is
+# at the top.
+number  := $(firstword $(subst -, ,$(lastword $(subst /, ,$(CURDIR)))))
+offered := build test time trace fds break live diff timeline
+unknown := $(filter-out $(offered),$(MAKECMDGOALS))
 
 .DEFAULT_GOAL := build
-.PHONY: build test time
-build test time:
-	@$(MAKE) --no-print-directory -C ../.. $@-$(number)
+.PHONY: $(offered) $(unknown)
+
+# What is wrong has been said: see common/front.mk.
+MAKEFLAGS += -q --no-print-directory
+
+ifeq ($(unknown),)
+$(offered):
+	+@MAKEFLAGS=$$(echo "$$MAKEFLAGS" | sed 's/^\([a-zA-Z]*\)q/\1/'); $(MAKE) -C ../.. $@-$(number) || exit 1
+else
+$(shell echo 'make: in a chapter there are: $(offered). All else is made at the top: cd ../..' >&2)
+$(sort $(MAKECMDGOALS)): ; @false
+endif

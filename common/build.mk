@@ -1,7 +1,6 @@
 # How programs and tests are built: one graph for the whole house, so that nothing is built twice.
 # All that is made lies under $(BUILD), in the same folders as its source.
 
-BUILD    ?= build
 CFLAGS   ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 INCLUDES := -Icommon -Icommon/load -Icommon/trace
@@ -57,7 +56,8 @@ known  := $$(servers)
 include $(wildcard $(1)/programs.mk)
 $$(foreach server,$$(filter-out $$(known),$$(servers)),$$(eval $$(server).chapter := $(notdir $(1))))
 endef
-$(foreach chapter,$(sort $(wildcard chapters/[0-9]*)),$(eval $(call enter,$(chapter))))
+rooms := $(sort $(wildcard chapters/[0-9]*))
+$(foreach chapter,$(rooms),$(eval $(call enter,$(chapter))))
 
 # The one list of servers, for the suites and for what measures and shows: a row each, with tabs between.
 registry := $(BUILD)/servers.tsv
@@ -131,7 +131,7 @@ server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/serve
 soaked       := $(foreach server,$(servers),$(if $(filter rest=0,$($(server).can))$($(server).arguments),,$(server)))
 soaks        := $(soaked:%=$(BUILD)/tests/servers/soak-%)
 support      := $(BUILD)/tests/support.o $(cputime)
-script_tests := $(wildcard tests/common/*.py tests/common/*/*.py tests/chapters/*/*.py)
+script_tests := tests/make.py $(wildcard tests/common/*.py tests/common/*/*.py tests/chapters/*/*.py)
 
 $(BUILD)/tests/common/load/schedule: $(BUILD)/common/load/schedule.o
 $(BUILD)/tests/common/load/loop: $(addprefix $(BUILD)/common/load/, loop.o schedule.o)

@@ -15,7 +15,7 @@ REFERENCE = re.compile(r"\]\[([^\]]+)\]")
 DEFINED = re.compile(r"^\[([^\]]+)\]:", re.M)
 FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 NAMED = re.compile(r"`([^`\n]+)`|^ {4}(\S.*)$", re.M)
-TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+)?))+)")
+TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+|\.\w+)?))+)")
 PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|solutions|tests|slides)/"
                   r"[\w./-]*\w")
 MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
@@ -37,7 +37,8 @@ def anchors(path):
 def targets():
     """Patterns of the targets, at the top and in a chapter's folder."""
     text = "".join((ROOT / name).read_text() for name in ("Makefile", "chapters/chapter.mk"))
-    names = " ".join(re.findall(r"^([\w% -]+):(?!=)", text, re.M)).split()
+    rules = re.findall(r"^([\w%. -]+):(?!=)", text, re.M) + re.findall(r"^offered := (.*)", text, re.M)
+    names = " ".join(rules).split()
     # A fact has its name in the words of the claim; what else is meant by % has a number.
     return [re.compile(name.replace("%", r"[\w-]+" if name == "fact-%" else r"(NN|NN-K|\d[\w-]*)")) for name in names]
 

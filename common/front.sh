@@ -1,0 +1,236 @@
+#!/bin/sh
+# front.sh first           prints what a reader needs first
+# front.sh all             prints everything that make can do, in groups
+# front.sh asked GOAL ...  is asked by make, before it makes these: prints "no", and on stderr why not, or
+#                          for each goal that has another name here both, as chapter-4=chapter-04
+#
+# What there is stands in the Makefile: targets, with a text behind `##`, under `# ---- GROUP`. In a name, %
+# is a chapter (NN), or an exercise where the text speaks of NN-K.
+set -u
+LC_ALL=C
+export LC_ALL
+
+chapters=
+for room in chapters/[0-9]*/; do
+    room=${room#chapters/}
+    chapters="$chapters ${room%%-*}"
+done
+
+# The targets that have a text, a line each: group, name and text, with tabs between.
+targets() {
+    awk '
+        /^# ---- [a-z]+/ { group = $3; sub(/:.*/, "", group) }
+        /^[a-zA-Z][a-zA-Z0-9_.%-]*:.* ## / {
+            name = text = $0
+            sub(/:.*/, "", name)
+            sub(/.* ## /, "", text)
+            sub(/%/, text ~ /NN-K/ ? "NN-K" : text ~ /NN/ ? "NN" : "NAME", name)
+            print group "\t" name "\t" text
+        }' Makefile
+}
+
+# Lines of at most 80 columns: a name, and a text beside it.
+columns() {
+    awk -F '\t' '{
+        line = sprintf("  %-*s", '"$1"', $1)
+        count = split($2, words, " ")
+        for (i = 1; i <= count; i++) {
+            if (length(line) + 1 + length(words[i]) > 80) {
+                print line
+                line = sprintf("  %-*s", '"$1"', "")
+            }
+            line = line " " words[i]
+        }
+        print line
+    }'
+}
+
+legend() {
+    echo
+    echo "NN is a chapter:$chapters. NN-K is an exercise, such as 01-1."
+}
+
+first() {
+    echo "Begin with make chapter-01, and chapters/01-*/README.md. Then there are:"
+    echo
+    for name in setup chapter-NN trace-NN fds-NN break-NN exercises exercise-NN-K hint-NN-K compare test help; do
+        targets | awk -F '\t' -v name=$name '$2 == name { print "make " name "\t" $3 }'
+    done | columns 18
+    legend
+}
+
+all() {
+    for group in learn measure exercises teach maintain; do
+        echo "$group"
+        targets | awk -F '\t' -v group=$group '$1 == group { print $2 "\t" $3 }' | columns 15
+        echo
+    done | sed '$d'
+    legend
+}
+
+# ---- what make is asked for -----------------------------------------------------------------------
+
+# Whether we may write to where all is built. A first make as root, or behind sudo, leaves what only root may change.
+may_write() {
+    case $BUILD in
+    '') problem="BUILD is empty; say a folder, such as BUILD=build" && return 1 ;;
+    *[[:space:]]*) problem="BUILD='$BUILD' has a blank in it, and make can build in no such folder" && return 1 ;;
+    esac
+    me=$(id -u)
+    [ "$me" -ne 0 ] || return 0
+    foreign='' mend=$BUILD
+    if [ -d "$BUILD" ]; then
+        [ -w "$BUILD" ] && foreign=$(find "$BUILD" -name node_modules -prune -o ! -user "$me" ! -type l -print 2>/dev/null |
+            while IFS= read -r path; do
+                [ -w "$path" ] || { echo "$path" && break; }
+            done) || foreign=$BUILD
+    elif [ "${BUILD#/}" = "$BUILD" ] && [ ! -w . ]; then
+        foreign=. mend=.
+    fi
+    [ -n "$foreign" ] || return 0
+    owner=$(stat -c %U "$foreign")
+    mend=$(cd "$mend" && pwd)
+    [ "$foreign" != . ] || foreign='this folder'
+    if [ "$owner" = "$(id -un 2>/dev/null)" ]; then
+        problem="nothing can be written to $foreign; build elsewhere: BUILD=/tmp/build"
+    else
+        problem="$foreign belongs to $owner: make was run by that user before. Mend it once: sudo chown -R $(
+            id -un 2>/dev/null || id -u) '$mend'"
+    fi
+    return 1
+}
+
+# Targets, typing errors, and numbers. Prints lines "say WORDS" and "GOAL=TARGET".
+understood() { # GOAL ...
+    printf '%s\n' "$@" | awk -v chapters="$chapters" '
+        function smaller(a, b) { return a < b ? a : b }
+
+        # How many letters one has to add, leave out, change or exchange.
+        function distance(a, b,    i, j, d, cost) {
+            for (i = 0; i <= length(a); i++) d[i, 0] = i
+            for (j = 0; j <= length(b); j++) d[0, j] = j
+            for (i = 1; i <= length(a); i++)
+                for (j = 1; j <= length(b); j++) {
+                    cost = substr(a, i, 1) != substr(b, j, 1)
+                    d[i, j] = smaller(smaller(d[i - 1, j], d[i, j - 1]) + 1, d[i - 1, j - 1] + cost)
+                    if (i > 1 && j > 1 && substr(a, i, 1) == substr(b, j - 1, 1) && substr(a, i - 1, 1) == substr(b, j, 1))
+                        d[i, j] = smaller(d[i, j], d[i - 2, j - 2] + 1)
+                }
+            return d[length(a), length(b)]
+        }
+
+        function nearest(word,    name, found, least, far) {
+            least = smaller(2, int((length(word) + 1) / 3)) + 1
+            for (i = 1; i <= count; i++) {
+                name = order[i]
+                far = distance(word, name)
+                if (far < least) { least = far; found = name }
+            }
+            return found
+        }
+
+        # The number of a chapter or exercise, as it is written here; "" if there is none.
+        function proper(word, number,    rest) {
+            if (number ~ /^[1-9](-|$)/) number = "0" number
+            if (kind[word] == "exercise") {
+                rest = number
+                if (match(number, /^[0-9]+-[0-9]+/)) rest = substr(number, 1, RLENGTH)
+                return (number in exercises || rest in exercises && exercises[rest] == number) ? number : ""
+            }
+            if (kind[word] == "name") return number
+            rest = number
+            if (word in server) sub(/-.*/, "", rest)
+            return rest in chapter ? number : ""
+        }
+
+        function example(word) {
+            return word "-" (kind[word] == "exercise" ? first_exercise : kind[word] == "name" ? "NAME" : first_chapter)
+        }
+
+        function which(word,    i, list) {
+            if (kind[word] == "exercise") return "make " example(word) ", for example; make exercises lists them all"
+            if (kind[word] == "name") return "make " example(word) "; make help says more"
+            for (i = 1; i <= numbers; i++) list = list (i > 1 ? ", " : "") word "-" number_of[i]
+            return "make " list
+        }
+
+        function named(word) { return word in kind && kind[word] == "name" }
+
+        function say(words) { print "say " words }
+
+        BEGIN {
+            numbers = split(chapters, number_of)
+            for (i = 1; i <= numbers; i++) chapter[number_of[i]]
+            first_chapter = number_of[1]
+            while ((getline line < "exercises/list") > 0)
+                if (line ~ /^[0-9]/) {
+                    split(line, part, "-")
+                    exercises[part[1] "-" part[2]] = line
+                    if (first_exercise == "") first_exercise = part[1] "-" part[2]
+                }
+            while ((getline line < "Makefile") > 0) {
+                if (line !~ /^[a-zA-Z][a-zA-Z0-9_.% -]*:([^=]|$)/) continue
+                about = line
+                sub(/:.*/, "", line)
+                some = split(line, names, " ")
+                for (i = 1; i <= some; i++) {
+                    name = names[i]
+                    takes_number = sub(/-%$/, "", name)
+                    if (!(name in known)) order[++count] = name
+                    known[name] = known[name] (takes_number ? "" : "plain")
+                    if (!takes_number) continue
+                    if (!(name in kind)) kind[name] = "chapter"
+                    if (about ~ /## /) kind[name] = about ~ /NN-K/ ? "exercise" : about ~ /NN/ ? "chapter" : "name"
+                    if (about ~ /## .*[0-9]-[a-z]/) server[name] # such as 05-python, too
+                }
+            }
+        }
+
+        $0 ~ /[\/.]/ || ($0 in known && known[$0] != "") { next }
+        match($0, /^[a-z]+-./) && named(substr($0, 1, RLENGTH - 2)) { next }
+        $0 in known && $0 in kind { say("which " kind[$0] "? " which($0)); next }
+        {
+            word = $0
+            number = ""
+            if (match(word, /-?[0-9]/)) {
+                number = substr(word, RSTART)
+                word = substr(word, 1, RSTART - 1)
+            }
+            sub(/^-/, "", number)
+            if (word in kind && $0 == word "-" number) {
+                target = proper(word, number)
+                if (target == "") say("there is no " kind[word] " \"" number "\"; say " which(word))
+                else if (target != number) print $0 "=" word "-" target
+                next
+            }
+            near = word in known ? word : nearest(tolower(word))
+            if (near in kind && number != "" && proper(near, number) != "") near = near "-" proper(near, number)
+            else if (near in kind && known[near] == "") near = example(near)
+            if (near != "") say("there is no \"" $0 "\"; did you mean: make " near)
+            else say("there is no \"" $0 "\"; make says what to begin with, and make help all that there is")
+        }'
+}
+
+asked() { # GOAL ...
+    answer=
+    for goal; do
+        case $goal in
+        first | help | setup) ;;
+        *) may_write || answer="say $problem" ;;
+        esac
+        [ -z "$answer" ] || break
+    done
+    [ -n "$answer" ] || [ $# -eq 0 ] || answer=$(understood "$@")
+    case $answer in
+    'say '* | *'
+say '*)
+        printf '%s\n' "$answer" | sed -n 's/^say /make: /p' >&2
+        echo no
+        ;;
+    *) echo "$answer" ;;
+    esac
+}
+
+what=$1
+shift
+"$what" "$@"

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What make itself promises: it understands what it is asked for, or says in a line what to ask for; it says what a
+machine lacks.
+
+All of it in a copy of the tree, in a folder with a blank in its name, where nothing has been built.
+"""
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import tap  # noqa: E402
+
+FOLDER = tempfile.TemporaryDirectory(prefix="make-test-")
+TREE = pathlib.Path(FOLDER.name) / "a course"
+NOBODY = 65534
+OURS = ("MAKE", "MFLAGS", "BUILD", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "COMPILE", "DEPS", "LC_", "LANG")
+
+
+def copy_of_the_tree():
+    for name in "Makefile", "README.md", "common", "chapters", "exercises", "solutions", "tests":
+        source = tap.ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, TREE / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            TREE.mkdir(exist_ok=True)
+            shutil.copy(source, TREE / name)
+    for folder in TREE.parent, TREE:
+        folder.chmod(0o755)
+
+
+def make(*arguments, status=0, user=None, **environment):
+    """Runs make; gives what it printed, on stdout and on stderr."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    ran = subprocess.run(["make", *arguments], cwd=TREE, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                         env=plain | environment, check=False, user=user, group=user, extra_groups=[] if user else None)
+    tap.expect(ran.returncode == status, f"make {arguments}: status {ran.returncode}: {ran.stdout}{ran.stderr}")
+    return ran.stdout, ran.stderr
+
+
+def answers(said, *arguments, **options):
+    """Make says just this line, and makes nothing."""
+    out, err = make(*arguments, status=1, **options)
+    tap.equal((out, err), ("", f"make: {said}\n"))
+
+
+def targets():
+    """The targets that have a text."""
+    return re.findall(r"^([\w%.-]+):.* ## ", (TREE / "Makefile").read_text(), re.M)
+
+
+# ---- what make says ------------------------------------------------------------------------------
+
+def test_plain_make_says_what_comes_first_on_a_small_screen():
+    out, _ = make()
+    lines = out.splitlines()
+    assert len(lines) <= 22 and max(map(len, lines)) <= 80, out
+    for name in re.findall(r"^  make (\S+)", out, re.M):
+        assert name.replace("NN-K", "%").replace("NN", "%") in targets(), name
+
+
+def test_make_help_has_all_targets_in_groups_of_80_columns():
+    out, _ = make("help")
+    assert max(map(len, out.splitlines())) <= 80, out
+    tap.equal(re.findall(r"^[a-z]+$", out, re.M), ["learn", "measure", "exercises", "teach", "maintain"])
+    shown = re.findall(r"^  ([a-z]\S*) ", out, re.M)
+    tap.equal(sorted(re.sub("NN-K|NN", "%", name) for name in shown), sorted(targets()))
+
+
+def test_numbers_without_zeros_are_understood():
+    for goal, command in {"trace-4": "strace.py 04", "exercise-4-2": "run '04-2'", "chapter-1": "next.sh 01",
+                          "timeline-5-python": "timeline.py 05-python", "hint-4-2": "hint '04-2'"}.items():
+        out, _ = make("-n", goal)
+        assert command in out, out
+
+
+def test_what_lacks_a_number_is_asked_for_it():
+    chapters = sorted(path.name[:2] for path in (TREE / "chapters").glob("[0-9]*"))
+    answers("which chapter? make " + ", ".join(f"trace-{number}" for number in chapters), "trace")
+    answers("which exercise? make exercise-01-1, for example; make exercises lists them all", "exercise")
+
+
+def test_what_is_not_there_is_told():
+    answers('there is no exercise "9-9"; say make hint-01-1, for example; make exercises lists them all', "hint-9-9")
+    _, err = make("chapter-99", status=1)
+    assert re.fullmatch(r'make: there is no chapter "99"; say make chapter-01, chapter-02.*\n', err), err
+
+
+def test_of_a_typing_error_the_nearest_target_is_named():
+    for typed, meant in {"chapter4": "chapter-04", "chpater-04": "chapter-04", "exercise4-2": "exercise-04-2",
+                         "hepl": "help", "tset": "test", "exercse": "exercise-01-1"}.items():
+        answers(f'there is no "{typed}"; did you mean: make {meant}', typed)
+    answers('there is no "frobnicate"; make says what to begin with, and make help all that there is', "frobnicate")
+    answers('there is no "chapters"; did you mean: make chapter-01', "chapters")  # a folder is no target
+
+
+def test_one_mistake_among_several_goals_stops_before_any_is_made():
+    answers('there is no "hepl"; did you mean: make help', "first", "hepl", "build")
+    assert not (TREE / "build").exists()
+
+
+def test_it_understands_in_every_locale():
+    for locale in "C", "tr_TR.UTF-8":
+        answers('there is no "hINT-04-1"; did you mean: make hint-04-1', "hINT-04-1", LC_ALL=locale)
+        make("help", LC_ALL=locale)
+
+
+def test_a_chapter_s_folder_has_its_part():
+    room = next((TREE / "chapters").glob("04-*")).relative_to(TREE)
+    out, _ = make("-n", "-C", str(room), "trace")
+    assert "strace.py 04" in out, out
+    _, err = make("-s", "-C", str(room), "grade", status=1)
+    assert re.fullmatch(r"make: in a chapter there are: build test .*\n", err), err
+
+
+# ---- where it builds -----------------------------------------------------------------------------
+
+def test_a_folder_that_cannot_be_is_told():
+    answers("BUILD is empty; say a folder, such as BUILD=build", "build", "BUILD=")
+    answers("BUILD='a b' has a blank in it, and make can build in no such folder", "build", "BUILD=a b")
+
+
+def test_what_another_user_has_built_is_told_with_what_mends_it():
+    if os.geteuid() != 0:
+        return "only root can be another user"
+    nobody = subprocess.run(["id", "-un", str(NOBODY)], capture_output=True, text=True, check=False).stdout.strip() or NOBODY
+    mend = f"make was run by that user before. Mend it once: sudo chown -R {nobody}"
+    answers(f"this folder belongs to root: {mend} '{TREE}'", "build", user=NOBODY)
+    make("first", user=NOBODY)
+    subprocess.run(["chown", "-R", str(NOBODY), TREE], check=True)
+    make("build/servers.tsv")
+    answers(f"build belongs to root: {mend} '{TREE / 'build'}'", "build", user=NOBODY)
+    os.chown(TREE / "build", NOBODY, NOBODY)
+    answers(f"build/servers.tsv belongs to root: {mend} '{TREE / 'build'}'", "build/servers.tsv", user=NOBODY)
+    subprocess.run(["chown", "-R", str(NOBODY), TREE / "build"], check=True)
+    make("build/servers.tsv", user=NOBODY)
+    return None
+
+
+# ---- what a machine lacks ------------------------------------------------------------------------
+
+def test_the_line_of_the_readme_is_what_all_targets_need():
+    text = (TREE / "README.md").read_text().replace("\\\n", "")
+    shown, = re.findall(r"^    (apt-get update && .*)$", text, re.M)
+    wanted = subprocess.run([TREE / "common/setup.sh", "--line", "apt-get"], capture_output=True, text=True, check=True)
+    assert shown.split() == [word for word in wanted.stdout.split() if "=" not in word], wanted.stdout
+
+
+def test_a_target_asks_only_for_tools_that_the_line_brings():
+    known = set(shlex.split((TREE / "common/setup.sh").read_text().partition("required=")[2].partition("\n")[0])[0].split())
+    asked = {tool for line in re.findall(r"setup\.sh (?:--optional )?([a-z][\w +-]*?)(?: && .*|\)?)$", (TREE / "Makefile").read_text(), re.M)
+             for tool in line.split()}
+    others = {"apache2", "xinetd", "socat", "clang", "clang-format", "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind",
+              "gcovr", "spin", "libfuzzer", "npm"}  # to do without, and for those who look after the course
+    assert {"python3", "gnuplot", "ss"} < asked, asked
+    assert asked <= known | others, asked - known - others
+
+
+if __name__ == "__main__":
+    copy_of_the_tree()
+    tap.run(vars())
