@@ -19,6 +19,16 @@ export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
 
 compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
+# By what is compiled, and with what; all that is compiled depends on it. It is written anew only when
+# that differs: the same paths hold what was asked for last, and nothing is made twice.
+flags   := $(BUILD)/flags
+told_by  = { $(CC) --version 2>&1 | head -n 1; printf '%s\n' $(foreach name,CC CFLAGS CPPFLAGS LDFLAGS,$(call quoted,$(name) = $($(name)))); }
+
+$(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
+	@common/setup.sh $(filter cc gcc clang musl-gcc,$(firstword $(CC)))
+	@mkdir -p $(@D)
+	@$(told_by) >$@.new && mv -f $@.new $@
+
 # ---- chapters ------------------------------------------------------------------------------
 
 # Each chapter says in its programs.mk what is built in it, of what, and which servers that gives. It is
@@ -99,11 +109,11 @@ $(programs): %: %.o $(library)
 
 # A library that growth.py preloads into a server, to give it memory.
 ballast := $(BUILD)/common/report/ballast.so
-$(ballast): common/report/ballast.c
+$(ballast): common/report/ballast.c $(flags)
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(compile) -shared -fPIC $< -o $@
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(flags)
 	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -c $< -o $@
 
@@ -113,7 +123,7 @@ $(BUILD)/%.o: %.c
 trace := $(BUILD)/common/trace/trace.so
 plain  = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(compile))
 
-$(trace): common/trace/trace.c
+$(trace): common/trace/trace.c $(flags)
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(plain) -fPIC -shared -Wl,-z,now $< $(LDFLAGS) -ldl -o $@
 
@@ -155,12 +165,12 @@ $(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
 	@ln -sf $(<F) $@
 
 # A server to measure load by; no test.
-$(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library)
+$(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library) $(flags)
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@
 
 # What an older tree has built may have the name that is now a folder's.
-$(BUILD)/tests/%.o: tests/%.c | test-tools
+$(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 	@if [ -f $(@D) ]; then rm -f $(@D); fi; mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
 

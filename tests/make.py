@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What make itself promises: it understands what it is asked for, or says in a line what to ask for; it says what a
-machine lacks.
+"""What make itself promises: it understands what it is asked for, or says in a line what to ask for; what it builds is
+what was asked for; it says what a machine lacks.
 
 All of it in a copy of the tree, in a folder with a blank in its name, where nothing has been built.
 """
@@ -133,13 +133,42 @@ def test_what_another_user_has_built_is_told_with_what_mends_it():
     answers(f"this folder belongs to root: {mend} '{TREE}'", "build", user=NOBODY)
     make("first", user=NOBODY)
     subprocess.run(["chown", "-R", str(NOBODY), TREE], check=True)
-    make("build/servers.tsv")
+    make("build/flags")
     answers(f"build belongs to root: {mend} '{TREE / 'build'}'", "build", user=NOBODY)
     os.chown(TREE / "build", NOBODY, NOBODY)
-    answers(f"build/servers.tsv belongs to root: {mend} '{TREE / 'build'}'", "build/servers.tsv", user=NOBODY)
+    answers(f"build/flags belongs to root: {mend} '{TREE / 'build'}'", "build/flags", user=NOBODY)
     subprocess.run(["chown", "-R", str(NOBODY), TREE / "build"], check=True)
-    make("build/servers.tsv", user=NOBODY)
+    make("build/flags", user=NOBODY)
     return None
+
+
+# ---- what it builds ------------------------------------------------------------------------------
+
+def test_other_flags_are_another_build_and_the_same_are_none():
+    goal = ["-s", "build/common/arguments.o", "build/common/trace/trace.so"]
+
+    def built():
+        return [(TREE / name).stat().st_mtime_ns for name in goal[1:]]
+
+    make(*goal)
+    first = built()
+    make(*goal)
+    tap.equal(built(), first)
+    for flags in ["CFLAGS=-O0 -g"], ["CFLAGS=-O0 -g", "CPPFLAGS=-DSAID='a b'"], ["CC=gcc"], ["LDFLAGS=-s"], []:
+        before = built()
+        make(*goal, *flags)
+        assert all(new > old for new, old in zip(built(), before)), f"{flags}: not built anew"
+        now = built()
+        make(*goal, *flags)
+        tap.equal(built(), now)
+
+
+def test_all_that_is_compiled_depends_on_the_flags():
+    out, _ = make("-np", "build", "tests", "exercise-tools", "build/tests/accuracy/slow")
+    rules = dict(re.findall(r"^(build/\S+\.(?:o|so)|build/tests/accuracy/slow): (.*)$", out, re.M))
+    assert len(rules) > 60, rules.keys()
+    for target, needs in rules.items():
+        assert "build/flags" in needs.split(), f"{target}: {needs}"
 
 
 # ---- what a machine lacks ------------------------------------------------------------------------
