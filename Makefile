@@ -60,6 +60,9 @@ facts: ## try what the texts claim about the system, claim by claim
 fact-%: ## try one claim, such as fact-fin-then-reset
 	$(call answer,,tests/facts/facts.py '$*')
 
+compile_commands.json: ## for clangd: how each file is compiled
+	@{ $(commands) } | sed '1s/^/[/; $$s/,$$/]/' >$@.new && mv -f $@.new $@
+
 # ---- measure ------------------------------------------------------------------------------------
 
 compare: ## fork against prefork: tables and plots (BASE=older.tsv)

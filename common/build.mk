@@ -61,6 +61,7 @@ room   := $(1)
 here   := $(BUILD)/$(1)
 tests  := $(BUILD)/tests/$(1)
 floors += -I$(1)
+$(1).floors := $$(floors)
 $(BUILD)/$(1)/%.o $(BUILD)/tests/$(1)/%.o: INCLUDES := $(INCLUDES) $$(floors)
 known  := $$(servers)
 include $(wildcard $(1)/programs.mk)
@@ -177,6 +178,21 @@ $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
 exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t
 exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t
+
+# ---- compile_commands.json -------------------------------------------------------------------
+
+# How each file is compiled, for clangd and the like; an exercise as its judge compiles it. What hostile
+# submissions are made of is left to the judge alone.
+entries  = $(if $(strip $(2)),common/clangd.sh $(call quoted,$(CURDIR)) $(call quoted,$(1)) $(strip $(2));)
+once     = $(filter-out -MMD -MP,$(compile))
+testing  = $(once) $(floors) -Itests -DSOURCE_ROOT=$(call quoted,"$(CURDIR)") $(shell pkg-config --cflags cmocka 2>/dev/null)
+judging  = $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Icommon $(floors)
+
+commands = $(call entries,$(once),$(wildcard common/*.c common/*/*.c)) \
+    $(foreach room,$(rooms),$(call entries,$(once) $($(room).floors),$(wildcard $(room)/*.c))) \
+    $(call entries,$(testing),$(filter-out tests/exercises/%,$(wildcard tests/*.c tests/*/*.c tests/*/*/*.c))) \
+    $(call entries,$(judging),$(wildcard exercises/*/*.c solutions/*/*.c)) \
+    $(call entries,$(judging) -Iexercises/%d,$(wildcard tests/exercises/*/driver.c))
 
 .PHONY: test-tools
 test-tools:

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What make itself promises: it understands what it is asked for, or says in a line what to ask for; what it builds is
-what was asked for; it says what a machine lacks.
+what was asked for; it says what a machine lacks, and how an editor compiles a file.
 
 All of it in a copy of the tree, in a folder with a blank in its name, where nothing has been built.
 """
+import json
 import os
 import pathlib
 import re
@@ -188,6 +189,20 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
               "gcovr", "spin", "libfuzzer", "npm"}  # to do without, and for those who look after the course
     assert {"python3", "gnuplot", "ss"} < asked, asked
     assert asked <= known | others, asked - known - others
+
+
+# ---- compile_commands.json -----------------------------------------------------------------------
+
+def test_every_c_file_is_in_compile_commands_and_compiles_so():
+    make("compile_commands.json")
+    entries = json.loads((TREE / "compile_commands.json").read_text())
+    files = {str(path.relative_to(TREE)) for path in TREE.rglob("*.c") if not path.is_relative_to(TREE / "tests/exercises/nasty")}
+    tap.equal(sorted(entry["file"] for entry in entries), sorted(files))
+    commands = "\n".join(f"{entry['command']} -fsyntax-only -w || echo {entry['file']}" for entry in entries)
+    assert all(entry["directory"] == str(TREE) for entry in entries)
+    ran = subprocess.run(["xargs", "-d", "\n", "-P", "4", "-n", "1", "sh", "-c"], input=commands, cwd=TREE, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    tap.equal(ran.stdout, "")
 
 
 if __name__ == "__main__":
