@@ -33,8 +33,9 @@ test check check-exercises mutants soak compare peers cost growth knee omission 
     coverage: export PATH := /usr/bin:$(PATH)
 test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
-test: build $(unit_tests) $(server_tests) ## test everything
-	@$(exercise_environment) $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests))
+test: ## test everything (a minute)
+	$(call answer,build $(unit_tests) $(server_tests),$(exercise_environment) \
+	    $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests)))
 
 chapter-%: ## build, test and time chapter NN, and say what to do next
 	$(call answer,build-$*,$(remake) test-$* && $(remake) time-$* && common/report/next.sh $*)
@@ -215,8 +216,9 @@ there_is = $(if $(filter $*,$(numbers)),:, \
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
 	@$(there_is)
 
-test-%: build-% $$(call of,$(unit_tests) $(server_tests)) ## test chapter NN alone
-	@$(call prove,$(call of,$(unit_tests) $(server_tests) $(script_tests)))
+test-%: ## test chapter NN alone
+	$(call answer,build-$* $(call of,$(unit_tests) $(server_tests)), \
+	    $(call prove,$(call of,$(unit_tests) $(server_tests) $(script_tests))))
 
 time-%: ## time chapter NN alone
 	$(call answer,build-$*,common/setup.sh gnuplot python3 && common/report/time-chapter.py $*)

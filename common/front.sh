@@ -94,7 +94,8 @@ may_write() {
     if [ "$owner" = "$(id -un 2>/dev/null)" ]; then
         problem="nothing can be written to $foreign; build elsewhere: BUILD=/tmp/build"
     else
-        problem="$foreign belongs to $owner: make was run by that user before. Mend it once: sudo chown -R $(
+        command -v sudo >/dev/null && as_root='sudo' || as_root='as root,'
+        problem="$foreign belongs to $owner: make was run by that user before. Mend it once: $as_root chown -R $(
             id -un 2>/dev/null || id -u) '$mend'"
     fi
     return 1

@@ -105,6 +105,22 @@ def test_one_mistake_among_several_goals_stops_before_any_is_made():
     assert not (TREE / "build").exists()
 
 
+def test_a_command_that_says_what_is_wrong_has_the_last_word():
+    for goal, said in {"solution-1-1": "exercise: first yours: when it passes, this shows what differs.",
+                       "diff-01": "diff: chapter 01 has the first server;"}.items():
+        for way in [], ["-s"], ["-k"], ["-j2"], ["CC=cc"]:
+            out, err = make(*way, goal, status=1)
+            assert out == "" and err.startswith(said) and err.count("\n") == 1, err
+    out, _ = make("solution-01-1", "FORCE=1")
+    tap.expect_in("Why: solutions/01-1-zombies/README.md", out)
+
+
+def test_what_an_answer_needs_is_made_first_and_may_fail():
+    out, err = make("accuracy", "CC=false", status=1)
+    assert re.search(r"^compile ", out, re.M) and "*** [" in err, out + err
+    shutil.rmtree(TREE / "build")
+
+
 def test_it_understands_in_every_locale():
     for locale in "C", "tr_TR.UTF-8":
         answers('there is no "hINT-04-1"; did you mean: make hint-04-1', "hINT-04-1", LC_ALL=locale)
@@ -130,7 +146,8 @@ def test_what_another_user_has_built_is_told_with_what_mends_it():
     if os.geteuid() != 0:
         return "only root can be another user"
     nobody = subprocess.run(["id", "-un", str(NOBODY)], capture_output=True, text=True, check=False).stdout.strip() or NOBODY
-    mend = f"make was run by that user before. Mend it once: sudo chown -R {nobody}"
+    as_root = "sudo" if shutil.which("sudo") else "as root,"
+    mend = f"make was run by that user before. Mend it once: {as_root} chown -R {nobody}"
     answers(f"this folder belongs to root: {mend} '{TREE}'", "build", user=NOBODY)
     make("first", user=NOBODY)
     subprocess.run(["chown", "-R", str(NOBODY), TREE], check=True)
