@@ -26,7 +26,8 @@ def time_from(name, otherwise):
     """A time from the environment, in whole seconds."""
     text = os.environ.get(name) or str(otherwise)
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        sys.exit(f"{os.path.basename(sys.argv[0])}: {name}={text}: say how many seconds, such as {name}={otherwise}")
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {name}={text}: say how many seconds, "
+                 f"such as {name}={otherwise}")
     return int(text)
 
 
