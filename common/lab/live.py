@@ -31,6 +31,7 @@ import tables
 WORKERS, CLIENTS = 4, 4
 PAUSE_MS = 20  # of a client between two connections: a rate that can be watched
 PERIOD = 0.5
+ENDED = 0  # the pid of those that have
 STATES = {"R": "runs", "S": "waits", "D": "waits (disk)", "I": "waits", "T": "stopped", "t": "traced",
           "Z": "dead, not reaped", "X": "dead"}
 KEYS = {
@@ -122,9 +123,10 @@ class Server:
             return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
         given = self.by_ended + sum(self.served.values())
-        gone = self.served.keys() - {process.pid for process in processes}
+        seen = self.served.keys() | before.keys()
+        gone = seen - {process.pid for process in processes} - {self.process.pid, ENDED}
         self.ended += len(gone)
-        self.by_ended += sum(self.served.pop(pid) for pid in gone)
+        self.by_ended += sum(self.served.pop(pid, 0) for pid in gone)
         rows = []
         for process in processes:
             descriptors = tables.descriptors(process.pid)
@@ -133,7 +135,7 @@ class Server:
                          STATES.get(process.state, process.state), percent(process.pid, process.ticks),
                          len(descriptors) or "", "" if first else f"{self.served[process.pid]:,}", held(descriptors)))
             if first and self.ended:
-                reaped = percent("ended", process.reaped_ticks)
+                reaped = percent(ENDED, process.reaped_ticks)
                 ended = f"{self.ended:,} ended", "", "", reaped, "", f"{self.by_ended:,}", ""
         if self.ended and processes:
             rows.append(ended)
