@@ -102,7 +102,7 @@ $(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/pe
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
 $(library): $(addprefix $(BUILD)/common/, \
-    arguments.o cmdline.o echo.o listener.o log.o output.o process.o procstat.o load/samples.o)
+    arguments.o cmdline.o echo.o listener.o log.o output.o process.o procstat.o terminal.o load/samples.o)
 	$(call say,archive,$@) $(AR) rcs $@ $^
 
 $(programs): %: %.o $(library)

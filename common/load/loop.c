@@ -12,6 +12,7 @@
 #include "random.h"
 #include "schedule.h"
 #include "stopwatch.h"
+#include "terminal.h"
 
 #include <err.h>
 #include <errno.h>
@@ -367,7 +368,7 @@ static void handle(struct connection *connection, uint32_t events)
 static void show_progress(bool last)
 {
     static int shown = -1;
-    char bar[41];
+    char bar[41], text[80];
 
     if (shown == -1)
         shown = !options->table && isatty(STDERR_FILENO);
@@ -380,12 +381,16 @@ static void show_progress(bool last)
     double by_count = (double)result.finished / (double)options->connections;
     double by_time = 1 - (double)(deadline - now_ns()) / 1e9 / (double)options->seconds;
     double part = by_count > by_time ? by_count : by_time;
-    int length = (int)((part < 1 ? part : 1) * (double)(sizeof(bar) - 1));
-    memset(bar, '.', sizeof(bar) - 1);
-    memset(bar, '#', (size_t)length);
-    bar[sizeof(bar) - 1] = '\0';
-    fprintf(stderr, "\r[%s] %" PRId64 " connections, %" PRId64 " lost ", bar, result.finished,
-            result.finished - result.outcomes[OK]);
+    snprintf(text, sizeof(text), "%" PRId64 " connections, %" PRId64 " lost", result.finished,
+             result.finished - result.outcomes[OK]);
+    /* The last column stays free: many terminals begin a new line when it is taken. */
+    int room = terminal_width(STDERR_FILENO) - 1;
+    int size = room - (int)strlen("[] ") - (int)strlen(text);
+    size = size < 0 ? 0 : size < (int)sizeof(bar) ? size : (int)sizeof(bar) - 1;
+    memset(bar, '.', (size_t)size);
+    memset(bar, '#', (size_t)((part < 1 ? part : 1) * size));
+    bar[size] = '\0';
+    fprintf(stderr, "\r[%s] %.*s\033[K", bar, room - size - 3, text);
 }
 
 static void end_overdue(int64_t now)

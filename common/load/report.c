@@ -1,10 +1,11 @@
 #include "report.h"
 
+#include "terminal.h"
+
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
-static const char *const outcome_names[] = {"ok",        "refused", "reset",
-                                            "cut short", "corrupt", "timed out"};
 static const double percents[] = {50, 90, 99, 99.9, 100};
 
 enum { PERCENTS = sizeof(percents) / sizeof(*percents) };
@@ -59,12 +60,6 @@ static void print_cell(int64_t number)
     printf("\t%" PRId64, number);
 }
 
-/* "1 client", "2 clients" */
-static void print_count(int64_t count, const char *of)
-{
-    printf("%" PRId64 " %s%s", count, of, count == 1 ? "" : "s");
-}
-
 void report_table(const struct options *options, const struct result *result, int64_t server_ns)
 {
     printf("clients\tbytes\tmessages\tconnections\tok\trefused\treset\tcut_short\tcorrupt"
@@ -99,64 +94,85 @@ void report_table(const struct options *options, const struct result *result, in
     putchar('\n');
 }
 
-static void print_head(const struct options *options, const struct result *result)
+/* A line of the report in words: as printf, and in lines that fit. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
-    print_count(result->finished, "connection");
-    printf(" to %s port %d: ", options->address, options->port);
+    char line[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    print_wrapped(stdout, line);
+}
+
+/* For "1 client", "2 clients" */
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void say_head(const struct options *options, const struct result *result)
+{
+    char load[64], wait[64] = "";
+
     if (options->rate > 0)
-        printf("open loop, %.10g/s%s", options->rate, options->fixed ? " evenly" : "");
+        snprintf(load, sizeof(load), "open loop, %.10g/s%s", options->rate,
+                 options->fixed ? " evenly" : "");
     else
-        print_count(options->at_once, "client");
+        snprintf(load, sizeof(load), "%" PRId64 " client%s", options->at_once,
+                 plural(options->at_once));
     if (options->wait > 0)
-        printf(" waiting %.10g ms in between", (double)options->wait / 1e6);
-    printf(", ");
-    print_count(options->messages, "message");
-    printf(" of ");
-    print_count(options->bytes, "byte");
-    puts(" each");
+        snprintf(wait, sizeof(wait), " waiting %.10g ms in between", (double)options->wait / 1e6);
+    say("%" PRId64 " connection%s to %s port %d: %s%s, %" PRId64 " message%s of %" PRId64
+        " byte%s each",
+        result->finished, plural(result->finished), options->address, options->port, load, wait,
+        options->messages, plural(options->messages), options->bytes, plural(options->bytes));
 }
 
 /* How well load itself has kept to the schedule. */
-static void print_schedule(const struct options *options, const struct result *result)
+static void say_schedule(const struct options *options, const struct result *result)
 {
-    printf("  %.1f connections/s achieved of %.10g asked for, in %.2f s; at most %" PRId64
-           " at once\n",
-           achieved(options, result), options->rate, schedule_seconds(result),
-           result->most_at_once);
-    printf("  started behind schedule by, in µs: p50 %.1f, p99 %.1f, max %.1f\n",
-           us(&result->late, 50), us(&result->late, 99), us(&result->late, 100));
+    say("  %.1f connections/s achieved of %.10g asked for, in %.2f s; at most %" PRId64 " at once",
+        achieved(options, result), options->rate, schedule_seconds(result), result->most_at_once);
+    say("  started behind schedule by, in µs: p50 %.1f, p99 %.1f, max %.1f", us(&result->late, 50),
+        us(&result->late, 99), us(&result->late, 100));
     if (result->held > 0)
-        printf("  not an open loop all the time: %" PRId64 " had to wait until fewer than %" PRId64
-               " were open\n",
-               result->held, options->at_once);
+        say("  not an open loop all the time: %" PRId64 " had to wait until fewer than %" PRId64
+            " were open",
+            result->held, options->at_once);
     if (result->unstarted > 0)
-        printf("  %" PRId64 " more were due, and not started in time\n", result->unstarted);
+        say("  %" PRId64 " more were due, and not started in time", result->unstarted);
 }
 
 void report_text(const struct options *options, const struct result *result, int64_t server_ns)
 {
-    print_head(options, result);
-    for (int i = 0; i < OUTCOMES; i++)
-        printf("%s%" PRId64 " %s", i == 0 ? "  " : ", ", result->outcomes[i], outcome_names[i]);
-    putchar('\n');
+    char server[64] = "";
+
+    say_head(options, result);
+    const int64_t *ended = result->outcomes;
+    say("  %" PRId64 " ok, %" PRId64 " refused, %" PRId64 " reset, %" PRId64 " cut short, %" PRId64
+        " corrupt, %" PRId64 " timed out",
+        ended[OK], ended[REFUSED], ended[RESET], ended[CUT_SHORT], ended[CORRUPT],
+        ended[TIMED_OUT]);
     if (result->failed)
-        printf("  stopped early: %" PRId64 " more could not be made\n", unfinished(result));
+        say("  stopped early: %" PRId64 " more could not be made", unfinished(result));
     if (result->latencies.count == 0)
         return;
-    printf("  latency in µs: p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f\n",
-           us(&result->latencies, 50), us(&result->latencies, 90), us(&result->latencies, 99),
-           us(&result->latencies, 99.9), us(&result->latencies, 100));
+    say("  latency in µs: p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f",
+        us(&result->latencies, 50), us(&result->latencies, 90), us(&result->latencies, 99),
+        us(&result->latencies, 99.9), us(&result->latencies, 100));
     if (result->outcomes[TIMED_OUT] > 0)
-        printf("  %" PRId64 " of these timed out, and count with the %" PRId64 " s of -t or more\n",
-               result->outcomes[TIMED_OUT], options->timeout);
+        say("  %" PRId64 " of these timed out, and count with the %" PRId64 " s of -t or more",
+            result->outcomes[TIMED_OUT], options->timeout);
     if (options->rate > 0)
-        print_schedule(options, result);
+        say_schedule(options, result);
     else
-        printf("  %.0f connections/s for %.2f s\n", achieved(options, result), seconds(result));
-    printf("  CPU in µs a connection: load %.1f", each(result, result->cpu_us));
+        say("  %.0f connections/s for %.2f s", achieved(options, result), seconds(result));
     if (server_ns != -1)
-        printf(", server %.1f", each(result, (double)server_ns / 1e3));
-    printf("; load was busy for %.0f %% of the time\n", result->cpu_us / seconds(result) / 1e4);
+        snprintf(server, sizeof(server), ", server %.1f", each(result, (double)server_ns / 1e3));
+    say("  CPU in µs a connection: load %.1f%s; load was busy for %.0f %% of the time",
+        each(result, result->cpu_us), server, result->cpu_us / seconds(result) / 1e4);
 }
 
 int report_latencies(const struct result *result, const char *path)

@@ -13,13 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BYTES = 64 }; /* load's default length of a message */
+enum {
+    BYTES = 64,  /* load's default length of a message */
+    NARROW = 50, /* columns of a terminal */
+};
 
 /* What the server has seen, in memory that it shares with the test. */
 struct seen {
@@ -547,6 +551,18 @@ static void the_report_says_the_same_in_words(void **state)
     assert_int_equal(output.status, 1);
 }
 
+static void a_report_is_in_lines_that_fit(void **state)
+{
+    (void)state;
+    start(serve_well);
+    setenv("COLUMNS", "40", 1);
+    load("-r", "1000", "-n", "10", NULL);
+    setenv("COLUMNS", "120", 1);
+    for (char *line = strtok(output.out, "\n"); line; line = strtok(NULL, "\n"))
+        assert_true(strlen(line) <= 40 + 1); /* µ is two bytes */
+    assert_int_equal(output.status, 0);
+}
+
 static void clients_may_wait_between_connections(void **state)
 {
     (void)state;
@@ -1066,15 +1082,18 @@ static void an_address_that_is_none_is_a_usage_error(void **state)
 /* Runs load with a terminal as its stderr; gives what it writes there. */
 static void load_on_a_terminal(int terminal, const char *option, char *written, size_t size)
 {
+    const struct winsize narrow = {.ws_row = 24, .ws_col = NARROW};
     int status;
     size_t length = 0;
     ssize_t n;
 
     assert_true(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    assert_int_equal(ioctl(terminal, TIOCSWINSZ, &narrow), 0);
     pid_t child = fork_child();
     assert_true(child != -1);
     if (child == 0) {
         int other_side = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+        unsetenv("COLUMNS");
         if (dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO) == -1 ||
             dup2(other_side, STDERR_FILENO) == -1)
             _exit(126);
@@ -1109,6 +1128,12 @@ static void progress_is_shown_on_a_terminal_and_taken_away_at_the_end(void **sta
         } else {
             assert_non_null(strstr(written, "connections, 0 lost"));
             assert_string_equal(written + strlen(written) - 4, "\r\033[K");
+            /* Each time it is as wide as the terminal but for its last column. */
+            for (char *bar = strtok(written, "\r"); bar && *bar != '\033';
+                 bar = strtok(NULL, "\r")) {
+                assert_int_equal(strlen(bar), NARROW - 1 + strlen("\033[K"));
+                assert_string_equal(bar + NARROW - 1, "\033[K");
+            }
         }
     }
 }
@@ -1144,6 +1169,7 @@ int main(void)
         TEST(the_report_says_that_load_failed),
         TEST(without_the_server_s_cpu_time_the_rest_is_reported),
         TEST(the_report_says_the_same_in_words),
+        TEST(a_report_is_in_lines_that_fit),
         TEST(clients_may_wait_between_connections),
         TEST(percentiles_rise),
         TEST(the_server_s_cpu_time_is_measured_on_request),
@@ -1180,5 +1206,6 @@ int main(void)
         TEST(progress_is_shown_on_a_terminal_and_taken_away_at_the_end),
     };
 
+    setenv("COLUMNS", "120", 1); /* in which the lines of a report are whole */
     return run_chosen(tests);
 }

@@ -1,0 +1,55 @@
+#include "terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum { USUAL = 80, MOST = 10000 };
+
+int terminal_width(int fd)
+{
+    const char *told = getenv("COLUMNS");
+    char *end;
+    struct winsize size;
+
+    if (told) {
+        long columns = strtol(told, &end, 10);
+        if (*end == '\0' && columns > 0 && columns < MOST)
+            return (int)columns;
+    }
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
+    return USUAL;
+}
+
+/* Of `length` bytes in UTF-8 those that begin a character: the others are 10xxxxxx. */
+static int columns(const char *text, size_t length)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < length; i++)
+        count += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return count;
+}
+
+void print_wrapped(FILE *out, const char *text)
+{
+    int width = terminal_width(fileno(out));
+    int indent = (int)strspn(text, " ");
+    int column = fprintf(out, "%*s", indent, "");
+
+    text += indent;
+    for (size_t length; *text != '\0'; text += length) {
+        size_t blanks = strspn(text, " ");
+        length = blanks + strcspn(text + blanks, " ");
+        if (column > indent && column + columns(text, length) > width) {
+            column = fprintf(out, "\n%*s", indent + 2, "") - 1;
+            fwrite(text + blanks, 1, length - blanks, out);
+            column += columns(text + blanks, length - blanks);
+        } else {
+            fwrite(text, 1, length, out);
+            column += columns(text, length);
+        }
+    }
+    putc('\n', out);
+}
