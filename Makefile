@@ -53,7 +53,7 @@ live-%: ## server NN, or 04-onefile, under load, with keys (SECONDS=)
 	$(call answer,build,common/setup.sh python3 ss && common/lab/live.py '$*' $(SECONDS))
 
 diff-%: ## what chapter NN changed in the modules of the one before
-	$(call answer,,common/lab/diff.sh $*)
+	$(call answer,,common/setup.sh python3 && common/lab/diff.py $*)
 
 facts: ## try what the texts claim about the system, claim by claim
 	$(call answer,,common/setup.sh cc git python3 && tests/facts/facts.py)

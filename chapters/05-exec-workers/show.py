@@ -8,6 +8,7 @@ import paths
 import plots
 import program
 import tables
+import terminal
 from comparison import compare
 
 HERE = paths.built(__file__)
@@ -40,12 +41,14 @@ def break_it():
         master.wait()
         time.sleep(0.5)  # more than enough for an end-of-file to arrive
         alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
-        print(f"  half a second later {len(alive)} of 3 workers live: "
-              "no channel sees end-of-file, since its other end is open\n"
-              "  in the workers that were born later, and in the worker itself")
+        print(terminal.wrapped(
+            f"half a second later {len(alive)} of 3 workers live: no channel sees end-of-file, "
+            "since its other end is open in the workers that were born later, and in the worker "
+            "itself", "  "))
         second = subprocess.run([HERE / "server", "-p", port],
                                 stderr=subprocess.PIPE, text=True, check=False)
-        print(f"  a new server on the same port: {second.stderr.strip()}")
+        print("  a new server on the same port:")
+        print(terminal.wrapped(second.stderr.strip(), "    "))
     finally:
         master.kill()
         master.wait()

@@ -2,22 +2,28 @@
 """The commands of the exercises; make calls them. NUMBER is an exercise's, such as 04-2.
 
 exercise.py list                  all exercises, and which are done
-exercise.py run NUMBER [FROM]     build and test what is in the exercise's folder, or in the folder FROM
+exercise.py run NUMBER [FROM]     build and test what is in the exercise's folder,
+                                  or in the folder FROM
 exercise.py hint NUMBER           one hint more at each call
 exercise.py watch NUMBER          run, and again whenever a file is saved
 exercise.py reset NUMBER          the starter again; yours is kept
 exercise.py solution NUMBER       what differs between yours, which passes, and ours
-exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder or zip; the results go to a folder
+exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder or zip; the
+                                  results go to a folder
 
 For whoever looks after the exercises; patches.py says more:
 
 exercise.py starters              note what the starters are, after one was changed
-exercise.py wrong NUMBER WHAT FOLDER [SAYS]   keep what is in a folder as a wrong answer, of which the test says SAYS
-exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow what they are made of, after that was
-                                  changed; NUMBER can be a chapter's. BASE: from now on it is made of this file
+exercise.py wrong NUMBER WHAT FOLDER [SAYS]   keep what is in a folder as a wrong
+                                  answer, of which the test says SAYS
+exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow what
+                                  they are made of, after that was changed; NUMBER
+                                  can be a chapter's. BASE: from now on it is made
+                                  of this file
 
-Environment: BUILD (the folder of what is built), MINE (that of what is the learner's), COMPILE,
-LDFLAGS, FORCE=1 (for reset and solution), SINCE (for rebase: a commit at which all was well, HEAD
+Environment: BUILD (the folder of what is built), MINE (that of what is the
+learner's), COMPILE, LDFLAGS, FORCE=1 (for reset and solution), SINCE (for
+rebase: a commit at which all was well, HEAD
 without it).
 """
 import contextlib
@@ -28,7 +34,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
@@ -36,6 +41,9 @@ import course  # noqa: E402
 import mine  # noqa: E402
 import trial  # noqa: E402
 from course import Mistake, is_done  # noqa: E402
+
+sys.path.append(str(course.TOP / "common/report"))
+import terminal  # noqa: E402
 
 PASSED, NOT_YET, BROKEN = 0, 1, 2
 forced = os.environ.get("FORCE", "") not in ("", "0")
@@ -115,8 +123,7 @@ def hint(number):
     with mine.writing():
         course.write(given, f"{count}\n")
     for i, text in enumerate(exercise.hints[:count], 1):
-        print(textwrap.fill(text, 78, initial_indent=f"Hint {i} of {len(exercise.hints)}: ", subsequent_indent="    ",
-                            break_long_words=False, break_on_hyphens=False))
+        print(terminal.wrapped(text, f"Hint {i} of {len(exercise.hints)}: ", "    "))
     if count == len(exercise.hints):
         print(f"That is all. Ours, if you give up: make solution-{exercise.number} FORCE=1")
     return PASSED
@@ -160,8 +167,9 @@ def reset(number):
         if not sys.stdin.isatty():
             raise Mistake(f"reset would replace your files in {folder}; if you mean it: "
                           f"make reset-{exercise.number} FORCE=1")
-        answer = input(f"Replace your files in {folder} by the starter? "
-                       f"They are kept under {trial.shown(exercise.kept)}. [y/N] ")
+        question = (f"Replace your files in {folder} by the starter? "
+                    f"They are kept under {trial.shown(exercise.kept)}. [y/N]")
+        answer = input(terminal.wrapped(question) + " ")
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return NOT_YET
@@ -170,7 +178,8 @@ def reset(number):
         path.unlink()
     for name, content in restored.items():
         (exercise.starter / name).write_bytes(content)
-    print(f"{folder} is as it was at the beginning; yours is in {trial.shown(kept)}")
+    print(terminal.wrapped(f"{folder} is as it was at the beginning; "
+                           f"yours is in {trial.shown(kept)}"))
     return PASSED
 
 
@@ -262,6 +271,7 @@ def solution(number):
         for line in difflib.unified_diff(*lines, trial.shown(yours)[:-1], trial.shown(ours)[:-1], lineterm=""):
             same = False
             shade = {"-": "31", "+": "32", "@": "36"}.get(line[:1]) if color else None
+            line = terminal.of_diff(line)
             print(f"\033[{shade}m{line}\033[m" if shade else line)
     if same:
         print("Yours is ours, line for line.")
@@ -323,7 +333,7 @@ def main(arguments):
         mine.take_over_unasked()
         return command(*rest)
     except (Mistake, mine.Unwritable, OSError) as mistake:
-        print(f"exercise: {mistake}", file=sys.stderr)
+        terminal.complain(f"exercise: {mistake}")
         return BROKEN
     except KeyboardInterrupt:
         print(file=sys.stderr)

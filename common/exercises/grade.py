@@ -5,7 +5,6 @@ import datetime
 import json
 import pathlib
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ import course
 import trial
 
 sys.path.append(str(course.TOP / "common/report"))
+import terminal  # noqa: E402
 import turns  # noqa: E402
 
 TOGETHER = 4  # tests wait more than they compute
@@ -147,18 +147,16 @@ def totals(outcomes):
 
 def print_table(outcomes, results, note):
     width = max(len(outcome.exercise.name) for outcome in outcomes)
-    columns = shutil.get_terminal_size((100, 24)).columns
     for outcome in outcomes:
         line = f"{outcome.exercise.name:<{width}}  {score(outcome):>2} of {outcome.exercise.points:>2}  {outcome.kind}"
-        if outcome.found:
-            line += f": {outcome.found}"
-        print(line if len(line) <= columns else line[:columns - 3] + "...")
+        print(terminal.wrapped(f"{line}: {outcome.found}" if outcome.found else line, "", "      "))
     print(f"\n{'Points':<{width}}  %2d of %2d" % totals(outcomes))
     if note:
-        print(note)
+        print(terminal.wrapped(note))
     with contextlib.suppress(ValueError):
         results = results.relative_to(course.TOP)
-    print(f"What each test said: {results}/NAME.txt; for other programs: results.json, junit.xml")
+    print(terminal.wrapped(f"What each test said: {results}/NAME.txt; for other programs: "
+                           "results.json, junit.xml"))
 
 
 # ---- formats -------------------------------------------------------------------------------------

@@ -19,11 +19,12 @@ import paths
 import program
 import registry
 import serving
+import terminal
 
 CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", "pipe2", "signalfd4", "listen", "socket",
          "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
 WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
-WIDTH = 170  # of a line
+MARGIN = 9  # for who calls
 
 
 def joined(log):
@@ -56,8 +57,17 @@ def short(text):
     text = re.sub(r"msg_name=NULL, msg_namelen=0, |msg_namelen=0, |, msg_iovlen=1|, msg_controllen=\d+|, msg_flags=[\w|]+|cmsg_len=\d+, ", "", text)
     text = re.sub(r", child_tidptr=\w+|child_stack=NULL, |CLONE_CHILD_\w+\|", "", text)
     text = re.sub(r"/\* \d+ vars \*/|0x[0-9a-f]{8,} ", "", text).replace("], )", "])")
-    text = re.sub(r"\) +=", ") =", text)
-    return text if len(text) <= WIDTH else text[:WIDTH - 3] + "..."
+    return re.sub(r"\) +=", ") =", text)
+
+
+def fitted(who, text):
+    """The line of a call. Where it is too long, of a message only the descriptor in it is shown;
+    what still is goes on in the next line.
+    """
+    if MARGIN + len(text) > terminal.width():
+        text = re.sub(r"\{msg_iov=.*cmsg_type=(SCM_RIGHTS, cmsg_data=\[[\d, ]*\]).*\}(?=, )",
+                      r"{... \1}", text)
+    return terminal.folded(f"{who:<{MARGIN}}{text}", " " * (MARGIN + 4))
 
 
 class Reader:
@@ -103,12 +113,13 @@ class Reader:
                 known.discard(fd)
         elif call == "write" and not re.match(r"write\((\d+)", text)[1] in {str(fd) for fd in known}:
             return None
-        return f"{self.name(pid):<9}{short(text)}"
+        return fitted(self.name(pid), short(text))
 
 
 def traced(command, log):
     # -D: the program is our child, and strace its grandchild, so that a signal reaches the program.
-    return ["strace", "-D", "-f", "-q", "-s", "24", "-e", "trace=" + ",".join(CALLS), "-e", "signal=none", "-o", log, *map(str, command)]
+    return ["strace", "-D", "-f", "-q", "-s", "20", "-e", "trace=" + ",".join(CALLS),
+            "-e", "signal=none", "-o", log, *map(str, command)]
 
 
 def finished(log):
@@ -131,7 +142,7 @@ def main():
         log = os.path.join(folder, "trace")
         if servers:
             with serving.running(traced(registry.command(servers[0]), log), 2) as (_, port):
-                subprocess.run([paths.LOAD, "-T", "-c", "1", "-n", "2", "-p", str(port)],
+                subprocess.run([paths.LOAD, "-T", "-L", "-c", "1", "-n", "2", "-p", str(port)],
                                stdout=subprocess.DEVNULL, check=True)
                 time.sleep(0.2)  # for the server to see the end of the last connection
         else:

@@ -6,6 +6,8 @@ import re
 import socket
 import subprocess
 
+import terminal
+
 
 def descriptors(pid):
     """What each descriptor of a process refers to, as the kernel writes it: {3: "socket:[4711]"}.
@@ -87,9 +89,9 @@ def looked_at(command):
 
 def show(processes, title):
     """Prints the tables; descriptors 0 to 2 only where they are sockets."""
-    print(title)
+    print(terminal.wrapped(title))
     last = None
     for name, number, what in named(processes):
-        print(f"  {name if name != last else '':<10}{number:>4}  {what}")
+        print(terminal.folded(f"  {name if name != last else '':<10}{number:>4}  {what}", " " * 20))
         last = name
     print()

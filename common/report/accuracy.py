@@ -18,7 +18,7 @@ import serving
 import stats
 import turns
 
-ROUNDS, CONNECTIONS = 5, 2000
+ROUNDS, CONNECTIONS = turns.few(5), 2000
 LOOPS = {"closed loop, 4 clients": ("-c", 4), "open loop, 1000/s": ("-r", 1000)}
 PERCENTS = (50, 90, 95, 99.5, 99.9)  # 99 is where the slow ones begin: one more or less decides
 WITHIN = 0.05

@@ -69,7 +69,8 @@ def show_beside(old_rows, new_rows, base, comments):
     notes += [f"It was another machine, or another kernel: {line}" for line in comments
               if line.startswith(kinds) and line not in results.machine()]
     results.show_table("compare-base", f"Now against {base}, in µs: median (range)",
-                       ["", "clients", "then", "now", "now / then", "difference"], table, notes)
+                       ["", "clients", "then", "now", "now / then", "difference"], table, notes,
+                       keys=2)
 
 
 def main():

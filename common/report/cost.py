@@ -19,11 +19,12 @@ import paths
 import program
 import results
 import stats
+import terminal
 import turns
 import designs
 
 CLIENTS = (1, 8)
-ROUNDS = 5
+ROUNDS = turns.few(5)
 # On a busy machine there are fewer rounds, and in the end designs are left out.
 COUNTS_END, END = 240, 480  # seconds from the beginning
 RUN = 10  # seconds at most for a run of load
@@ -178,7 +179,8 @@ def one_by_one(what, names, measure, end):
     progress.end()
     if len(found) < len(names):
         late = ", ".join(designs.label(name) for name in names if name not in found)
-        print(f"\nleft out: {what} of {late}: {END // 60} minutes are over, since the machine is busy")
+        print("\n" + terminal.wrapped(f"left out: {what} of {late}: {END // 60} minutes are over, "
+                                      "since the machine is busy", "", "  "))
     return found
 
 
@@ -268,11 +270,11 @@ def main():
     show_counts(names, counts)
     reason = no_strace()
     if reason:
-        print(f"\nleft out: system calls: {reason}")
+        print("\n" + terminal.wrapped(f"left out: system calls: {reason}", "", "  "))
     else:
         show_calls(names, end)
     show_memory(names, end)
-    print(f"\nas files:  {paths.RESULTS}/cost*.tsv")
+    print(f"\nas files:  {terminal.shown(paths.RESULTS)}/cost*.tsv")
 
 
 if __name__ == "__main__":

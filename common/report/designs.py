@@ -17,6 +17,7 @@ import program
 import registry
 import results
 import serving
+import terminal
 
 # Those that are no chapter's. The floors do what any server must, and keep few of the promises.
 FLOORS = {"accept": "accept floor", "reuseport": "reuseport floor"}
@@ -85,7 +86,7 @@ def present(names):
     """Those of the designs that can be measured here; says why the others are left out."""
     for name in names:
         if missing(name):
-            print(f"left out: {label(name)}: {missing(name)}")
+            print(terminal.wrapped(f"left out: {label(name)}: {missing(name)}", "", "  "))
     return [name for name in names if not missing(name)]
 
 

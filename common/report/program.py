@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import terminal
+
 
 class Failure(Exception):
     """Something that ends the measurement; its text is one line for the user."""
@@ -123,7 +125,7 @@ def main(function):
         function()
         status = 0
     except (Failure, OSError) as failure:
-        print(f"{name}: {failure}", file=sys.stderr)
+        terminal.complain(f"{name}: {failure}")
     except KeyboardInterrupt:
         print(f"\n{name}: stopped", file=sys.stderr)
         status = 128 + (stopped or signal.SIGINT)

@@ -11,6 +11,7 @@ import fnmatch
 import html
 import pathlib
 import re
+import shlex
 import shutil
 import sys
 import urllib.parse
@@ -24,6 +25,7 @@ import registry
 import results
 import stats
 import style
+import terminal
 from plots import Plot
 from sections import SECTIONS, Section
 
@@ -41,7 +43,7 @@ esc, url = html.escape, urllib.parse.quote
 
 
 def warn(text):
-    print(f"{pathlib.Path(sys.argv[0]).name}: {text}", file=sys.stderr)
+    terminal.complain(f"{pathlib.Path(sys.argv[0]).name}: {text}")
 
 
 # ---- reading ----
@@ -437,8 +439,12 @@ def main():
     (part / "index.html").write_text("\n".join(write_page(found, damaged)) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
-    print(f"page:      {folder}/index.html")
-    print("           The folder is complete: open it from here, or copy it onto a web server.")
+    print(f"page:      {terminal.shown(folder)}/index.html")
+    print(terminal.wrapped(
+        "Its folder is complete: open it from here, or copy it onto a web server. If you are here "
+        "by ssh, copy it to where your browser is (there, with the name of this machine for HOST), "
+        "and open report/index.html:", " " * 11))
+    print(f"\n    scp -r HOST:{shlex.quote(str(folder))} .")
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import re
 import shlex
 import shutil
 import sys
-import textwrap
 
 import mine
 import paths
+import terminal
 
 
 def scratch():
@@ -113,24 +113,16 @@ def write_table(path, columns, rows, head=()):
             print(*row, sep="\t", file=file)
 
 
-def show_table(name, title, columns, rows, notes=()):
-    """Prints a table, its cells being text for readers; also keeps it, for the page of results.
+def show_table(name, title, columns, rows, notes=(), keys=1):
+    """Prints a table, its cells being text for readers, as terminal.table lays it out; also keeps
+    it, for the page of results.
 
-    Columns of numbers go to the right, text and the first column to the left. The notes say, one a line, how to read it. In
-    mine/results/NAME.table.tsv title and notes are comments at the top.
+    The notes say, one a line, how to read it. In mine/results/NAME.table.tsv title and notes are
+    comments at the top.
     """
-    rows = [[str(cell) for cell in row] for row in rows]
-
-    def align(number, column):
-        width = max(map(len, column))
-        is_text = number == 0 or any(cell and not re.match(r"(?:[~≈?] )?[-(]?\d|-$", cell) for cell in column[1:])
-        return [f"{cell:<{width}}" if is_text else f"{cell:>{width}}" for cell in column]
-
-    columns = [str(column) for column in columns]
-    aligned = [align(number, column) for number, column in enumerate(zip(columns, *rows))]
-    print(f"\n{title}")
-    for line in zip(*aligned):
-        print("  ".join(["", *line]).rstrip())
+    rows = [list(row) for row in rows]
+    print(f"\n{terminal.wrapped(title)}")
+    print(*terminal.table(columns, rows, keys), sep="\n")
     for note in notes:
-        print(textwrap.fill(note, 100, initial_indent="  ", subsequent_indent="  "))
+        print(terminal.wrapped(note, "  "))
     write_table(paths.RESULTS / f"{name}.table.tsv", columns, rows, [f"title: {title}", *(f"note: {n}" for n in notes)])

@@ -9,6 +9,7 @@ import chapters
 import paths
 import program
 import results
+import terminal
 
 
 def main():
@@ -18,7 +19,7 @@ def main():
     results.begin()
     measure(name)
     if (paths.RESULTS / f"{name}.svg").exists():  # else it has named its own
-        print(f"\npicture:   {paths.RESULTS}/{name}.svg (and .png)")
+        print(f"\npicture:   {terminal.shown(paths.RESULTS)}/{name}.svg (and .png)")
 
 
 if __name__ == "__main__":

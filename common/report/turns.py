@@ -1,10 +1,19 @@
 """Runs that are compared are done in turn, A B A B ..., round by round."""
+import os
 import sys
 import time
 
 import program
+import terminal
 
 EVERY = 30  # seconds between two lines where there is no terminal
+# Of everything as little as can be: for tests of what is printed, and not of what is measured.
+HASTE = bool(os.environ.get("TEST_HASTE"))
+
+
+def few(rounds):
+    """So many, or one in haste."""
+    return 1 if HASTE else rounds
 
 
 class Progress:
@@ -23,8 +32,12 @@ class Progress:
         part = self.done / self.steps
         left = f"{(now - self.begin) * (1 / part - 1):4.0f} s left" if self.done else ""
         if self.live:
-            bar = "#" * int(30 * part)
-            print(f"\r\033[K[{bar:.<30}] {left}  {what}", end="", file=sys.stderr, flush=True)
+            # The last column stays free: many terminals begin a new line when it is taken.
+            room = terminal.width() - 1
+            length = max(min(30, room - len(f"[] {left}  {what}")), 10)
+            bar = "#" * int(length * part)
+            line = f"[{bar:.<{length}}] {left}  {what}"[:room]
+            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
         elif now - self.said >= EVERY:
             print(f"step {self.done + 1} of {self.steps}, about {left.strip()}: {what}",
                   file=sys.stderr, flush=True)
@@ -44,6 +57,7 @@ def in_turn(rounds, runs, seconds=None):
     lists in the order of the rounds. With SECONDS there are fewer rounds, but one at least, where
     the next one would not end in this time if it takes as long as those before.
     """
+    rounds = few(rounds)
     values = {}
     progress = Progress(rounds * len(runs))
     begin = time.monotonic()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Test of common/lab/diff.sh, with chapters of this test's own."""
+"""Test of common/lab/diff.py, with chapters of this test's own."""
 import pathlib
 import shutil
 import subprocess
@@ -21,7 +21,8 @@ for path, text in {
 
 
 def diff(number):
-    result = subprocess.run([tap.ROOT / "common/lab/diff.sh", number], cwd=TREE, capture_output=True, text=True, check=False)
+    result = subprocess.run([tap.ROOT / "common/lab/diff.py", number], cwd=TREE,
+                            capture_output=True, text=True, check=False)
     return result.returncode, result.stdout, result.stderr
 
 

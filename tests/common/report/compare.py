@@ -142,6 +142,7 @@ def test_tables_name_what_is_noisy_and_count_what_was_lost():
     assert "too noisy to conclude from 1 of 1 ratios" in text and "Try again when it is quiet: make compare" in text, text
 
 
+os.environ["COLUMNS"] = "120"  # in which tables need not be laid out anew
 try:
     tap.run(vars())
 finally:

@@ -2,6 +2,7 @@
 """Test of common/report/turns.py: what is compared is measured side by side."""
 import contextlib
 import io
+import os
 import pathlib
 import sys
 import unittest.mock
@@ -42,14 +43,16 @@ def test_with_a_limit_no_round_begins_that_would_end_behind_it():
               [5, 4, 2, 1, 1, 5])
 
 
-def told(terminal, took):
+def told(terminal, took, columns="80", thing="thing"):
     """What is said on stderr about four steps that take so many seconds each."""
     clock, said = [100.0], io.StringIO()
     said.isatty = lambda: terminal
-    with unittest.mock.patch("time.monotonic", lambda: clock[0]), contextlib.redirect_stderr(said):
+    with unittest.mock.patch("time.monotonic", lambda: clock[0]), \
+            unittest.mock.patch.dict(os.environ, {"COLUMNS": columns}), \
+            contextlib.redirect_stderr(said):
         progress = turns.Progress(4)
         for number in range(1, 5):
-            progress.step(f"thing {number}")
+            progress.step(f"{thing} {number}")
             clock[0] += took
         progress.end()
     return said.getvalue()
@@ -64,6 +67,20 @@ def test_on_a_terminal_a_bar_does():
     steps = told(True, 20).split("\r\033[K")
     tap.equal(steps[3], "[" + "#" * 15 + "." * 15 + "]   40 s left  thing 3")
     tap.equal(steps[-1], "")
+
+
+def test_the_bar_leaves_the_last_column_free_and_gets_shorter_first():
+    for columns in (40, 55, 80, 120):
+        for thing in ("thing", "round 3 of 5: chapter 04-onefile, 128 clients: much to say"):
+            steps = told(True, 20, str(columns), thing).split("\r\033[K")
+            assert max(map(len, steps)) < columns, steps
+    steps = told(True, 20, "45").split("\r\033[K")
+    tap.equal(steps[3], "[" + "#" * 10 + "." * 11 + "]   40 s left  thing 3")
+
+
+def test_in_haste_there_is_one_round():
+    with unittest.mock.patch("turns.HASTE", True):
+        tap.equal(turns.in_turn(3, [("a", lambda: {"a": 1})]), {"a": [1]})
 
 
 tap.run(vars())
