@@ -8,6 +8,7 @@ import registry
 import results
 import serving
 import stats
+import textplot
 import turns
 from plots import Plot
 
@@ -36,11 +37,17 @@ def measure(name):
     values = turns.in_turn(3, [("fork at 1 MiB to 1 GiB", forkcost)])
     sizes = sorted({mib for mib, _ in values})
     parts = stats.median, min, max
-    measurement.show(
+    measurement.draw(
         name, "forkcost.gp", "",
         ["mib", "small", "small_low", "small_high", "huge", "huge_low", "huge_high"],
         ([mib, *(f"{of(values[mib, pages]):.1f}" for pages in kinds for of in parts)]
          for mib in sizes))
+    print(textplot.curves(
+        "fork, exit and wait in µs by the memory of the parent (log scales)",
+        {f"pages of {pages}": [(mib, stats.median(values[mib, pages])) for mib in sizes]
+         for pages in kinds},
+        [(mib, str(mib)) for mib in sizes], "MiB of the parent that are in use",
+        xlog=True, ylog=True))
     results.show_table(
         name, "fork, exit and wait: µs, median (range)",
         ["memory in use", *(f"{pages} pages" for pages in kinds)],
@@ -51,7 +58,7 @@ def break_it():
     """The same connection, while the memory of the server that forks for it grows."""
     memory = pathlib.Path("/proc/meminfo").read_text()
     available = int(re.search(r"^MemAvailable: +(\d+) kB", memory, re.M)[1]) // 1024
-    print("one client, one connection after the other; the server has so much memory in use:")
+    print("one client, one connection after the other; the server has so much memory:")
     first = None
     for mib in [0, 16, 64, 256, 1024]:
         if 2 * mib > available:

@@ -10,20 +10,12 @@ set xrange [-0.6 : STATS_records - 0.4]
 set ylabel "µs"
 set xtics scale 0
 set title title
-if (kind eq "dumb") { unset ylabel; set title title.", µs"; set style fill empty }
 place(i) = (i - (count + 1) / 2.0) * 0.8 / count
 bar(i) = ink(i == 1 ? 2 : 5)
 who(i) = "both processes on ".name(places, i)
-if (kind eq "dumb") { # no room for ranges in characters
-    plot for [i = 1:count] data every ::1 using ($0 + place(i)):(column(3 * i - 1)) with boxes title who(i), \
-         data every ::1 using ($0):(0):xticlabels(1) with points pointtype -1 title "", \
-         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(3 * i + 1)):(sprintf("%.0f", column(3 * i - 1))) \
-             with labels offset 0,0.7 title ""
-} else {
-    plot for [i = 1:count] data every ::1 \
-             using ($0 + place(i)):(column(3 * i - 1)):(column(3 * i)):(column(3 * i + 1)):(0.8 / count) \
-             with boxerrorbars linecolor rgb bar(i) title who(i), \
-         data every ::1 using ($0):(0):xticlabels(1) with points pointtype -1 title "", \
-         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(3 * i + 1)):(sprintf("%.0f", column(3 * i - 1))) \
-             with labels offset 0,0.7 title ""
-}
+plot for [i = 1:count] data every ::1 \
+         using ($0 + place(i)):(column(3 * i - 1)):(column(3 * i)):(column(3 * i + 1)):(0.8 / count) \
+         with boxerrorbars linecolor rgb bar(i) title who(i), \
+     data every ::1 using ($0):(0):xticlabels(1) with points pointtype -1 title "", \
+     for [i = 1:count] data every ::1 using ($0 + place(i)):(column(3 * i + 1)):(sprintf("%.0f", column(3 * i - 1))) \
+         with labels offset 0,0.7 title ""

@@ -8,12 +8,11 @@ set yrange [0.6 * low : (many ? 1.3 : 4) * high]
 set title "Latency of a 64-byte echo against the number of clients"
 set xlabel "clients, each with one connection at a time (log scale)"
 set ylabel "latency in µs, log scale: p50 thick, p99 thin"
-if (kind eq "dumb") { unset xlabel; unset ylabel; set title "latency p50 in µs against clients (both axes log)" }
 
 median(i) = 2 + 5 * (i - 1)
 plot for [i = 1:count] data every ::1 using 1:(column(median(i))) with linespoints linewidth 3.5 dashtype dash(word(servers, i)) \
          pointtype point(word(servers, i)) pointsize 1.5 pointinterval -1 linecolor rgb colour(word(servers, i)) \
          title name(titles, i), \
-     for [i = 1:(kind eq "dumb" ? 0 : count)] data every ::1 using 1:(column(median(i) + 1)) with linespoints linewidth 1 dashtype dash(word(servers, i)) \
+     for [i = 1:count] data every ::1 using 1:(column(median(i) + 1)) with linespoints linewidth 1 dashtype dash(word(servers, i)) \
          pointtype point(word(servers, i)) pointsize 0.7 linecolor rgb colour(word(servers, i)) \
          title ""

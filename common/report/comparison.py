@@ -1,4 +1,6 @@
 """Compares servers in turn, A B C A B C ..., at several numbers of clients: tables and plots."""
+import math
+
 import gnuplot
 import paths
 import program
@@ -6,6 +8,8 @@ import registry
 import results
 import serving
 import stats
+import terminal
+import textplot
 import turns
 
 COLUMNS = ["clients", "connections", "ok", "refused", "reset", "cut_short", "corrupt", "timed_out",
@@ -68,11 +72,13 @@ def show_tables(name, rows, servers, clients, command):
     lost = {server: sum(row["connections"] - row["ok"] for row in rows if row["server"] == server)
             for server in servers}
     total = sum(row["connections"] for row in rows)
-    print(f"of {total:.0f} connections lost: " + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()))
+    print(terminal.wrapped(f"of {total:.0f} connections lost: "
+                           + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()),
+                           "", "  "))
     warning = stats.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")
                                    for s in servers[1:] for n in clients}, command)
     if warning:
-        print(warning)
+        print(terminal.wrapped(warning))
     return sum(lost.values())
 
 
@@ -107,30 +113,69 @@ def write_results(name, rows, latencies, servers, clients):
 
 
 def draw(name, servers, clients, ranges):
-    """Gives the terminal's versions of the plots, by plot."""
+    """The pictures. Gives the names of the plots."""
     titles = "|".join(registry.label(server) for server in servers)
     common = {"titles": titles, "clients": " ".join(map(str, clients)), "servers": " ".join(servers)}
 
     def limits(plot):
         return dict(zip(("low", "high"), ranges.get(plot, ())))
 
-    return {plot: gnuplot.draw(f"{plot}.gp", paths.RESULTS / f"{name}-{data}.tsv", paths.RESULTS / f"{name}-{plot}", **common, **limits(plot))
-            for plot, data in (("percentiles", "percentiles"), ("clients", "clients"), ("cpu", "clients"))}
+    plots = {"percentiles": "percentiles", "clients": "clients", "cpu": "clients"}  # of which data
+    for plot, data in plots.items():
+        gnuplot.draw(f"{plot}.gp", paths.RESULTS / f"{name}-{data}.tsv",
+                     paths.RESULTS / f"{name}-{plot}", **common, **limits(plot))
+    return list(plots)
+
+
+def percentiles_plot(title, ordered):
+    """Latency by percentile on the terminal, of lists in order, by name. The axis stretches towards
+    100 %: each step is ten times rarer.
+    """
+    def x(percent):
+        return -math.log10(1 - percent / 100)
+
+    return textplot.curves(
+        title,
+        {name: [(x(percent), stats.percentile(latencies, percent)) for percent in PERCENTS]
+         for name, latencies in ordered.items()},
+        [(x(percent), str(percent)) for percent in (50, 90, 99, 99.9, 99.99)],
+        "% of the connections: slower to the right", ylog=True)
+
+
+def show_plots(rows, latencies, servers, clients):
+    """The same on the terminal: latency by percentile with the most clients."""
+    def medians(server, column):
+        return [(n, stats.median(values(rows, server, n, column))) for n in clients]
+
+    most = clients[-1]
+    print("\n" + percentiles_plot(
+        f"Latency in µs by percentile, {clients_text(most)} (log scales)",
+        {registry.label(server): sorted(latencies[server, most]) for server in servers}))
+    print("\n" + textplot.curves(
+        "Latency p50 in µs by the number of clients (log scales)",
+        {registry.label(server): medians(server, "p50_us") for server in servers},
+        [(n, str(n)) for n in clients], "clients, each with one connection at a time",
+        xlog=True, ylog=True))
+    cpu = {server: dict(medians(server, "server_us")) for server in servers}
+    print("\n" + textplot.bars(
+        "Server CPU in µs per connection",
+        {clients_text(n): {registry.label(server): cpu[server][n] for server in servers}
+         for n in clients}))
 
 
 def compare(name, servers, clients, rounds, seconds, command=None):
     """Measures, shows and keeps everything. Gives the rows; fails when a connection was lost."""
     rows, latencies = measure(servers, clients, rounds, seconds)
     ranges = write_results(name, rows, latencies, servers, clients)
-    pictures = draw(name, servers, clients, ranges)
-    for picture in pictures.values():
-        print(f"\n{picture}")
+    plots = draw(name, servers, clients, ranges)
+    show_plots(rows, latencies, servers, clients)
     lost = show_tables(name, rows, servers, clients, command or f"make {name}")
-    print(f"\nall runs:  {paths.RESULTS / name}.tsv")
+    results_at = terminal.shown(paths.RESULTS / name)
+    print(f"\nall runs:  {results_at}.tsv")
     for path in results.earlier(name)[-1:]:
-        print(f"before:    {path}")
-    for plot in pictures:
-        print(f"picture:   {paths.RESULTS / name}-{plot}.svg (and .png)")
+        print(f"before:    {terminal.shown(path)}")
+    for plot in plots:
+        print(f"picture:   {results_at}-{plot}.svg (and .png)")
     if lost:
         raise program.Failure(f"{lost:.0f} connections were lost")
     return rows

@@ -10,18 +10,11 @@ set xtics () scale 0
 set for [i = 1:words(clients)] xtics add (word(clients, i).(word(clients, i) eq "1" ? " client" : " clients") i - 1)
 set title "CPU time of the server and all its processes"
 set ylabel "server CPU, µs per connection"
-if (kind eq "dumb") { unset ylabel; set title "server CPU in µs per connection"; set style fill empty }
 
 cpu(i) = 4 + 5 * (i - 1)
 place(i) = (i - (count + 1) / 2.0) * 0.8 / count
-if (kind eq "dumb") { # no room for ranges in characters
-    plot for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i))) title name(titles, i), \
-         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
-             with labels offset 0,0.7 title ""
-} else {
-    plot for [i = 1:count] data every ::1 \
-             using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)):(0.8 / count) \
-             with boxerrorbars fillstyle solid density(word(servers, i)) border -1 linecolor rgb colour(word(servers, i)) title name(titles, i), \
-         for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
-             with labels offset 0,0.7 font (many ? ",13" : "") title ""
-}
+plot for [i = 1:count] data every ::1 \
+         using ($0 + place(i)):(column(cpu(i))):(column(cpu(i) + 1)):(column(cpu(i) + 2)):(0.8 / count) \
+         with boxerrorbars fillstyle solid density(word(servers, i)) border -1 linecolor rgb colour(word(servers, i)) title name(titles, i), \
+     for [i = 1:count] data every ::1 using ($0 + place(i)):(column(cpu(i) + 2)):(sprintf("%.0f", column(cpu(i)))) \
+         with labels offset 0,0.7 font (many ? ",13" : "") title ""

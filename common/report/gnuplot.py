@@ -13,10 +13,8 @@ def gnuplot_value(value):
     return str(value) if isinstance(value, float) else "'" + str(value).replace("'", "''") + "'"
 
 
-def draw(script, data, picture, terminal=True, **settings):
-    """Draws with gnuplot: PICTURE.svg and PICTURE.png; and gives the terminal's version, if it has
-    one, as text.
-    """
+def draw(script, data, picture, **settings):
+    """Draws with gnuplot: PICTURE.svg and PICTURE.png."""
     folder = paths.ROOT / "common/report"
     styles = results.scratch() / "styles.gp"
     styles.write_text("\n".join(style.gnuplot()) + "\n")
@@ -28,10 +26,7 @@ def draw(script, data, picture, terminal=True, **settings):
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise program.Failure(f"gnuplot {script}: {result.stderr.strip()}")
-        return result.stdout
 
     for kind in ("svg", "png"):
         with results.written(pathlib.Path(f"{picture}.{kind}")) as part:
             gnuplot(kind, part)
-    text = gnuplot("dumb", "") if terminal else ""
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")

@@ -11,7 +11,6 @@ set for [i = 1:words(points)] xtics add (name(point_names, i) word(points, i))
 set title title
 set xlabel label
 set ylabel "server CPU, µs per connection".(has("y") ? ", log scale" : "")
-if (kind eq "dumb") { unset xlabel; unset ylabel; set title title.": µs" }
 set errorbars small
 plot for [i = 1:count] data every ::1 using 1:(column(3 * i - 1)):(column(3 * i)):(column(3 * i + 1)) with yerrorlines \
          linewidth 3 dashtype dash(word(servers, i)) pointtype point(word(servers, i)) pointsize 1.5 linecolor rgb colour(word(servers, i)) \

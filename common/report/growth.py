@@ -16,10 +16,12 @@ import registry
 import results
 import serving
 import stats
+import terminal
+import textplot
 import turns
 
 SERVERS = chapters.compared()
-ROUNDS = 5
+ROUNDS = turns.few(5)
 
 
 def most_workers():
@@ -119,12 +121,19 @@ def show(axis, values, points):
                         ([point, *(f"{of(values[server, point]):.2f}" for server in SERVERS for _, of in parts)]
                          for point in points))
     everything = [value for each in values.values() for value in each]
-    print()
-    print(gnuplot.draw("growth.gp", table, paths.RESULTS / name, title=how["title"], label=how["label"], log=how["log"],
-                       points=" ".join(str(point) for point in points),
-                       point_names="|".join(point_text(axis, point) for point in points),
-                       servers=" ".join(SERVERS), titles="|".join(registry.label(server) for server in SERVERS),
-                       low=min(everything), high=max(everything)))
+    gnuplot.draw("growth.gp", table, paths.RESULTS / name,
+                 title=how["title"], label=how["label"], log=how["log"],
+                 points=" ".join(str(point) for point in points),
+                 point_names="|".join(point_text(axis, point) for point in points),
+                 servers=" ".join(SERVERS),
+                 titles="|".join(registry.label(server) for server in SERVERS),
+                 low=min(everything), high=max(everything))
+    print("\n" + textplot.curves(
+        f"{how['title']}: µs{', log scale' if 'y' in how['log'] else ''}",
+        {registry.label(server): [(point, stats.median(values[server, point])) for point in points]
+         for server in SERVERS},
+        [(point, point_text(axis, point)) for point in points], how["label"],
+        xlog="x" in how["log"], ylog="y" in how["log"]))
     # How much it has grown from the first point to the last is looked at round by round.
     grown = {server: stats.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
     cells = [[registry.label(server), *(stats.spread(values[server, point]) for point in points),
@@ -143,7 +152,7 @@ def main():
         show(axis, values, points)
     print()
     for axis in axes:
-        print(f"picture:   {paths.RESULTS}/growth-{axis}.svg (and .png, .tsv)")
+        print(f"picture:   {terminal.shown(paths.RESULTS)}/growth-{axis}.svg (and .png, .tsv)")
 
 
 if __name__ == "__main__":

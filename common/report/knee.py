@@ -20,10 +20,12 @@ import registry
 import results
 import serving
 import stats
+import terminal
+import textplot
 import turns
 
 SERVERS = chapters.compared()
-ROUNDS = 3
+ROUNDS = turns.few(3)
 FIRST, LAST = 2000, 10**6 / 1.5  # connections/s; load goes no higher
 FINE = 8  # so many fine steps are a coarse one
 FACTOR = 1.4 ** (1 / FINE)
@@ -147,10 +149,18 @@ def draw(rows, knees):
     for server, lines in curves.items():  # each has rates of its own, and so a file of its own
         results.write_table(results.scratch() / f"knee-{server}.tsv", ["rate", *CURVES], lines)
     rates, p50s, p99s = zip(*(map(float, line) for lines in curves.values() for line in lines))
-    return gnuplot.draw("knee.gp", results.scratch() / "knee", paths.RESULTS / "knee",
-                        servers=" ".join(SERVERS), titles="|".join(registry.label(server) for server in SERVERS),
-                        knees=" ".join(f"{stats.median(knees[server]):.0f}" for server in SERVERS),
-                        highest=max(rates), low=min(p50s), high=max(p99s))
+    gnuplot.draw("knee.gp", results.scratch() / "knee", paths.RESULTS / "knee",
+                 servers=" ".join(SERVERS),
+                 titles="|".join(registry.label(server) for server in SERVERS),
+                 knees=" ".join(f"{stats.median(knees[server]):.0f}" for server in SERVERS),
+                 highest=max(rates), low=min(p50s), high=max(p99s))
+    scale = [rate for rate in textplot.scale(0, max(rates), log=False) if rate <= max(rates)]
+    return textplot.curves(
+        "Latency p50 in ms, log scale, by the rate",
+        {registry.label(server): [(float(rate), float(p50) / 1000) for rate, p50, _ in lines]
+         for server, lines in curves.items()},
+        [(rate, textplot.number(rate)) for rate in scale],
+        "connections that come in a second, whether earlier ones are served or not", ylog=True)
 
 
 def main():
@@ -178,9 +188,9 @@ def main():
     ratios = {f"{server} / {SERVERS[0]}": stats.ratios(knees[server], knees[SERVERS[0]]) for server in SERVERS[1:]}
     warning = stats.noise_warning(ratios, "make knee")
     if warning:
-        print("\n" + warning)
-    print(f"\nall steps:  {paths.RESULTS}/knee.tsv")
-    print(f"picture:    {paths.RESULTS}/knee.svg (and .png)")
+        print("\n" + terminal.wrapped(warning))
+    print(f"\nall steps:  {terminal.shown(paths.RESULTS)}/knee.tsv")
+    print(f"picture:    {terminal.shown(paths.RESULTS)}/knee.svg (and .png)")
 
 
 if __name__ == "__main__":

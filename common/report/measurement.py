@@ -9,6 +9,7 @@ import paths
 import program
 import results
 import stats
+import textplot
 
 
 def output(path, *arguments, cpus=None):
@@ -29,21 +30,24 @@ def placements():
         yield f"any of {len(cpus)} CPUs", set(cpus)
 
 
-def show(name, script, title, columns, rows, **settings):
-    """Keeps a table, draws it and prints the plot."""
+def draw(name, script, title, columns, rows, **settings):
+    """Keeps a table and draws it."""
     data = paths.RESULTS / f"{name}.tsv"
     results.write_table(data, columns, rows)
-    print(gnuplot.draw(script, data, paths.RESULTS / name, title=title, **settings))
+    gnuplot.draw(script, data, paths.RESULTS / name, title=title, **settings)
 
 
 def bars(name, title, values, places):
     """Bars for each thing that was measured, at each place; and a table of median and range."""
     things = list(dict.fromkeys(thing for thing, _ in values))
     parts = (("median", stats.median), ("low", min), ("high", max))
-    show(name, "bars.gp", title,
+    draw(name, "bars.gp", title,
          ["what", *(f"{place} {part}" for place in places for part, _ in parts)],
          ([f'"{thing}"', *(f"{of(values[thing, place]):.2f}" for place in places for _, of in parts)]
           for thing in things), places="|".join(places))
+    medians = {thing: {place: stats.median(values[thing, place]) for place in places}
+               for thing in things}
+    print(textplot.bars(f"{title}, µs", medians, "{:.1f}"))
     results.show_table(
         name, f"{title}: µs, median (range)", ["", *places],
         ([thing, *(stats.spread(values[thing, place], "{:.1f}") for place in places)]

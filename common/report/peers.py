@@ -9,11 +9,12 @@ import paths
 import program
 import results
 import stats
+import terminal
 import turns
 import designs
 
 CLIENTS = (1, 8, 32)
-ROUNDS = 5
+ROUNDS = turns.few(5)
 BASES = ("accept", "reuseport", "apache")  # what the others are compared with, besides the first
 NOTES = (
     "CPU is that of all processes of a server, for one connection. Ratios are taken round by round.",
@@ -61,7 +62,7 @@ def show(names, rows):
                            [*(NOTES if clients == CLIENTS[-1] else ()), *stats.mark_notes(table)])
     warning = stats.noise_warning(comparisons, "make peers")
     if warning:
-        print("\n" + warning)
+        print("\n" + terminal.wrapped(warning))
 
 
 def write(names, rows):
@@ -74,7 +75,8 @@ def write(names, rows):
     results.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
                         ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
                                   for clients in CLIENTS for of in (stats.median, min, max))] for name in names))
-    gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", terminal=False, letters=17, clients=" ".join(map(str, CLIENTS)),
+    gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", letters=17,
+                 clients=" ".join(map(str, CLIENTS)),
                  designs=" ".join(names), titles="|".join(designs.label(name) for name in names),
                  lowest=min(min(column(each, "server_us")) for each in rows.values()),
                  highest=max(max(column(each, "server_us")) for each in rows.values()))
@@ -86,8 +88,8 @@ def main():
     rows = measure(names)
     write(names, rows)
     show(names, rows)
-    print(f"\nall runs:  {paths.RESULTS}/peers.tsv")
-    print(f"picture:   {paths.RESULTS}/peers.svg (and .png)")
+    print(f"\nall runs:  {terminal.shown(paths.RESULTS)}/peers.tsv")
+    print(f"picture:   {terminal.shown(paths.RESULTS)}/peers.svg (and .png)")
     lost = {name: sum(row["connections"] - row["ok"] for clients in CLIENTS for row in rows[name, clients]) for name in names}
     if any(lost.values()):
         raise program.Failure("connections were lost: " + ", ".join(f"{n:.0f} by {designs.label(s)}" for s, n in lost.items() if n))

@@ -10,26 +10,19 @@ set yrange [0.7 * low : 1.5 * high]
 set xtics ("50" x(50), "90" x(90), "99" x(99), "99.9" x(99.9), "99.99" x(99.99))
 set xrange [0:4.15]
 
-if (kind eq "dumb") {
-    set title sprintf("latency in µs by percentile, %s clients (both axes log)", word(clients, last))
-    set key bottom right
-    plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (last - 1) * count + i)) \
-        with lines title name(titles, i)
-} else {
-    set xlabel "% of the connections"
-    set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile: slower to the right" \
-        margins 0.13,0.97,0.17,(many ? 0.68 : 0.81) spacing 0.03
-    if (many) { set key at screen 0.55,0.92 center top vertical maxrows 4 width -3 }
-    do for [p = 1:2] {
-        set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
-        if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }
-        # The points of a curve are few, and not where those of the next one are.
-        plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (shown(p) - 1) * count + i)) \
-                 with lines linewidth 3.5 dashtype dash(word(servers, i)) linecolor rgb colour(word(servers, i)) title "", \
-             for [i = 1:count] data every 11::(20 + 3 * i) using (x($1)):(column(1 + (shown(p) - 1) * count + i)) \
-                 with points pointtype point(word(servers, i)) pointsize 1.3 linecolor rgb colour(word(servers, i)) title "", \
-             for [i = 1:count] NaN with linespoints linewidth 3.5 dashtype dash(word(servers, i)) pointtype point(word(servers, i)) \
-                 pointsize 1.3 linecolor rgb colour(word(servers, i)) title name(titles, i)
-    }
-    unset multiplot
+set xlabel "% of the connections"
+set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile: slower to the right" \
+    margins 0.13,0.97,0.17,(many ? 0.68 : 0.81) spacing 0.03
+if (many) { set key at screen 0.55,0.92 center top vertical maxrows 4 width -3 }
+do for [p = 1:2] {
+    set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
+    if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }
+    # The points of a curve are few, and not where those of the next one are.
+    plot for [i = 1:count] data every ::1 using (x($1)):(column(1 + (shown(p) - 1) * count + i)) \
+             with lines linewidth 3.5 dashtype dash(word(servers, i)) linecolor rgb colour(word(servers, i)) title "", \
+         for [i = 1:count] data every 11::(20 + 3 * i) using (x($1)):(column(1 + (shown(p) - 1) * count + i)) \
+             with points pointtype point(word(servers, i)) pointsize 1.3 linecolor rgb colour(word(servers, i)) title "", \
+         for [i = 1:count] NaN with linespoints linewidth 3.5 dashtype dash(word(servers, i)) pointtype point(word(servers, i)) \
+             pointsize 1.3 linecolor rgb colour(word(servers, i)) title name(titles, i)
 }
+unset multiplot

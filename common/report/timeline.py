@@ -19,8 +19,9 @@ import registry
 import results
 import serving
 import stats
+import terminal
+import textplot
 import turns
-
 
 # A burst is so many connections by so many clients, to a server with so many workers. Some bursts only
 # warm up; of the others one is drawn.
@@ -265,24 +266,66 @@ def write_bars(path, servers):
     return max(float(row[columns.index("end")]) for row in rows)
 
 
+# The letters for the kinds of bars, on the terminal.
+LETTERS = {"accept": "A", "fork": "F", "hand-over": "H", "echo": "E", "close": "C", "exit": "X",
+           "under way": "-", "waits": "."}
+
+
+def text_bars(servers, last):
+    """The picture as text: a line for each process, and one time axis, which ends at LAST ms."""
+    margin, columns = 10, textplot.room() - 14
+    pools = [bool(server.workers) for server in servers]
+    unseen = {kind for kind, by_pool in (("fork", False), ("exit", False), ("hand-over", True))
+              if by_pool not in pools}
+    lines = [f"{CONNECTIONS} connections, from the first accept until the last echo",
+             textplot.legend(f"{letter} {kind}" for kind, letter in LETTERS.items()
+                             if kind not in unseen)]
+    for server in servers:
+        burst = server.quartile(1)
+        start, rows = burst[0].accept.begin, collections.defaultdict(list)
+        for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
+            kind = "under way" if bar.kind.endswith("under way") else bar.kind
+            span = (bar.begin - start) / 1e6, (bar.end - start) / 1e6
+            rows[bar.row].append((LETTERS[kind], *span))
+        how = "the processes are there already" if server.workers else \
+            "each waits for a process to be made"
+        title = f"{length(burst) / 1e6:.1f} ms  {registry.label(server.name)}: {how}"
+        lines += ["", terminal.wrapped(title, "  ")]
+        for row, spans in sorted(rows.items()):
+            who = "master" if row == 0 else f"worker {row}" if server.workers else "a child"
+            strip = textplot.strip(spans, last, columns, LETTERS["waits"])
+            lines.append(f"{who:>{margin}}  {strip}")
+    tics = [(round(ms / last * columns), textplot.number(ms))
+            for ms in textplot.scale(0, last, log=False) if ms <= last]
+    lines += textplot.axis(margin + 1, columns, tics)
+    lines += [terminal.wrapped(
+        f"ms since the first accept; each letter is {1000 * last / columns:.0f} µs, and says one of "
+        "the things done then", " " * (margin + 2))]
+    return "\n".join(lines)
+
+
 def timeline(name, names):
     results.begin()
     servers = trace(names)
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
-    gnuplot.draw("timeline.gp", path, paths.RESULTS / name, terminal=False, letters=17, servers=" ".join(names), last=last,
+    gnuplot.draw("timeline.gp", path, paths.RESULTS / name, letters=17, servers=" ".join(names),
+                 last=last,
                  forking=" ".join("0" if server.workers else "1" for server in servers),
                  titles="|".join(registry.label(server) for server in names),
                  lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                  connections=float(CONNECTIONS), processes=float(WORKERS))
+    print(text_bars(servers, last / 1e3))
     show(name, servers)
     for server in servers:
         first, third = (length(server.quartile(which)) / 1e6 for which in (1, 3))
         if third > 2 * first:
-            print(f"\nThe machine was noisy: of the bursts to chapter {server.name}, a quarter took less than "
-                  f"{first:.1f} ms, and a quarter more than {third:.1f} ms. Try again when it is quiet: make {name}")
-    print(f"\nall bars:  {path}")
-    print(f"picture:   {paths.RESULTS / name}.svg (and .png)")
+            print("\n" + terminal.wrapped(
+                f"The machine was noisy: of the bursts to chapter {server.name}, a quarter took "
+                f"less than {first:.1f} ms, and a quarter more than {third:.1f} ms. Try again when "
+                f"it is quiet: make {name}"))
+    print(f"\nall bars:  {terminal.shown(path)}")
+    print(f"picture:   {terminal.shown(paths.RESULTS / name)}.svg (and .png)")
 
 
 def main():

@@ -220,6 +220,30 @@ static void connections_that_travel_are_found_in_the_worker_by_their_socket(void
                         "2|hand-over|43|44|2|worker 2|report|302|6\n");
 }
 
+/* A letter is 1 µs here: what is drawn can be compared with the bars above. */
+static void on_the_terminal_a_line_for_each_process_says_the_same(void **state)
+{
+    (void)state;
+    write_handed_over();
+    char *out = python("server = timeline.Server.__new__(timeline.Server)\n"
+                       "server.name, server.workers = '04', [301, 302]\n"
+                       "server.bursts = [timeline.connections(timeline.read(trace))]\n"
+                       "timeline.textplot.room = lambda: 43 + 14\n"
+                       "print(timeline.text_bars([server], 0.043))\n");
+    assert_string_equal(
+        out, "20 connections, from the first accept until the last echo\n"
+             "  A accept   H hand-over   E echo   C close   - under way   . waits\n"
+             "\n"
+             "  0.0 ms  4 prefork, select: the processes are there already\n"
+             "    master  AA.A.HHHHHC....HHHHHC...............H.....H\n"
+             "  worker 1  ...............-----------HEEEEEE..CC.H....\n"
+             "  worker 2  .....------------------HEEE...CC.H.........\n"
+             "           ++---------+---------+---------+---------+--\n"
+             "            0       0.01      0.02      0.03      0.04\n"
+             "            ms since the first accept; each letter is 1 µs, and says one of the\n"
+             "            things done then\n");
+}
+
 static void a_connection_that_is_not_over_is_none(void **state)
 {
     const char *script =
@@ -375,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(forked_connections_become_bars_in_as_many_rows_as_children_live),
         TEST(connections_that_travel_are_found_in_the_worker_by_their_socket),
+        TEST(on_the_terminal_a_line_for_each_process_says_the_same),
         TEST(a_connection_that_is_not_over_is_none),
         TEST(events_are_read_in_the_order_of_their_ends_without_the_incomplete),
         TEST(the_burst_that_is_drawn_is_longer_than_a_quarter_of_them),
