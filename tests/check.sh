@@ -14,6 +14,8 @@ cd "$(dirname "$0")/.." || exit
 
 build=${BUILD:-build}
 logs=$build/check
+columns=${COLUMNS:-$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2)}
+[ "${columns:-0}" -gt 60 ] || columns=80
 longest=${LONGEST:-2400}
 export MINE="$logs/mine" # the marks and measurements of whoever runs this stay as they are
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
@@ -44,6 +46,7 @@ model           make model
 facts           make facts
 fuzz            make fuzz FUZZ=${FUZZ:-60}
 report          tests/report/report.py
+width           tests/texts/width.py
 slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $logs/decks && tests/slides.py $logs/decks
 soak            make soak SOAK=${SOAK:-50000}
 "
@@ -59,13 +62,14 @@ check() { # ROW
     [ $(($(date +%s) - start)) -lt "$longest" ] || echo "ERROR: not over after $longest s" >>"$log"
     times >"$logs/$1.times" # by this shell: one behind a pipe would tell of no children
     cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' "$logs/$1.times")
-    said=$(printf '%-8s%-16s%5d s, %4d s of CPU   %s' $result "$1" $(($(date +%s) - start)) "$cpu" \
-        "$(grep -v '^$' "$log" | tail -n 1 | cut -c1-100)")
+    said=$(printf '%-8s%-15s%5d s, %4d s of CPU  ' $result "$1" $(($(date +%s) - start)) "$cpu")
+    said="$said$(grep -v '^$' "$log" | tail -n 1 | cut -c "1-$((columns - ${#said}))")"
     if [ $result = FAILED ]; then
         said="$said
-$(grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$log" | head -n 20 | sed 's/^/        /')
+$(grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$log" | head -n 20 |
+            fold -s -w $((columns - 8)) | sed 's/^/        /')
         all of it: $log
-        again:     $command"
+        again:     tests/check.sh $1"
     fi
     printf '%s\n' "$said"
     echo $result >"$logs/$1.result"

@@ -32,7 +32,7 @@ static void write_messages(int channel, bool wait_for_answer)
 /* Takes each read for a message. */
 static void read_messages(int channel, bool answer)
 {
-    char message[64], worst[64] = "";
+    char message[48], worst[48] = "";
     int messages = 0;
     ssize_t length;
 

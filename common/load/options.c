@@ -22,17 +22,18 @@ enum {
 };
 
 static const char usage[] =
-    "[-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-w MS] [-n CONNECTIONS]\n"
-    "            [-d SECONDS] [-b BYTES] [-m MESSAGES] [-t SECONDS] [-s SEED] [-P PID]\n"
-    "            [-l FILE] [-LT]\n"
+    "[-a ADDR] [-p PORT] [-r RATE [-f]] [-c COUNT] [-w MS]\n"
+    "            [-n CONNECTIONS] [-d SECONDS] [-b BYTES] [-m MESSAGES]\n"
+    "            [-t SECONDS] [-s SEED] [-P PID] [-l FILE] [-LT]\n"
     "  -a ADDR         the server's IPv4 or IPv6 address (127.0.0.1)\n"
     "  -p PORT         its port (8083)\n"
-    "  -r, --rate RATE open loop: start RATE connections a second, whether earlier ones\n"
-    "                  have ended or not; without it, closed loop\n"
+    "  -r, --rate RATE open loop: start RATE connections a second, whether earlier\n"
+    "                  ones have ended or not; without it, closed loop\n"
     "  -f, --fixed     start them at even distances (at random ones: Poisson)\n"
     "  -c COUNT        closed loop: clients, each with one connection at a time (8);\n"
     "                  open loop: at most so many connections at once (10000)\n"
-    "  -w MS           closed loop: each client waits so long before its next connection (0)\n"
+    "  -w MS           closed loop: each client waits so long before its next\n"
+    "                  connection (0)\n"
     "  -n CONNECTIONS  stop after so many connections (10000)\n"
     "  -d SECONDS      start no connection after so many seconds (30)\n"
     "  -b BYTES        length of a message (64)\n"
@@ -44,9 +45,9 @@ static const char usage[] =
     "  -L              messages are lines: printable bytes that a newline ends\n"
     "  -T              print tab-separated values, and show no progress\n"
     "  -h, --help      print this\n"
-    "Latency counts until the last byte is back: in a closed loop from connect, in an\n"
-    "open loop from when the connection was due. Exits 1 when anything was lost, 2 after\n"
-    "a mistake in its arguments.\n";
+    "Latency counts until the last byte is back: in a closed loop from connect, in\n"
+    "an open loop from when the connection was due. Exits 1 when anything was lost,\n"
+    "2 after a mistake in its arguments.\n";
 
 static int64_t number(int option, int64_t low, int64_t high)
 {

@@ -30,7 +30,7 @@ COUNTS_END, END = 240, 480  # seconds from the beginning
 RUN = 10  # seconds at most for a run of load
 FEW, MANY = 500, 3500  # connections of the two runs whose difference is looked at
 TRACED_FEW, TRACED_MANY = 20, 520
-WORKERS = (8, 64, 512)
+WORKERS = (8, 16, 32) if turns.HASTE else (8, 64, 512)
 COUNTS = {"cpu_us": "CPU, µs", "voluntary": "voluntary switches", "involuntary": "involuntary switches",
           "minor": "minor faults", "major": "major faults"}
 

@@ -49,7 +49,8 @@ def wrapped(text, first="", rest=None):
 
 def complain(text):
     """Prints a message on stderr: in lines that fit a terminal, and in one line for all else."""
-    print(wrapped(text, "", "  ") if sys.stderr.isatty() else text, file=sys.stderr)
+    live = sys.stderr.isatty()  # and may have a progress bar in its last line
+    print("\r\033[K" + wrapped(text, "", "  ") if live else text, file=sys.stderr)
 
 
 def folded(line, indent):

@@ -37,7 +37,8 @@ class Progress:
             length = max(min(30, room - len(f"[] {left}  {what}")), 10)
             bar = "#" * int(length * part)
             line = f"[{bar:.<{length}}] {left}  {what}"[:room]
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+            # What others say meanwhile begins at the left, and not behind the bar.
+            print(f"\r\033[K{line}\r", end="", file=sys.stderr, flush=True)
         elif now - self.said >= EVERY:
             print(f"step {self.done + 1} of {self.steps}, about {left.strip()}: {what}",
                   file=sys.stderr, flush=True)

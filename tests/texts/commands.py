@@ -36,6 +36,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 import tap  # noqa: E402
 
+WIDTH = 80  # of the terminals
 PATIENCE = tap.time_from("TEST_PATIENCE", 300)
 BLOCK = re.compile(r"^```console(?: (\w+))?\n(.*?)^```$", re.M | re.S)
 LONG = re.compile(r"make (test|chapter-\d+)")  # a second time would do and print the same
@@ -59,11 +60,12 @@ class Terminal:
             os.chdir(ROOT)
             for number in signal.SIGPIPE, signal.SIGINT:  # Python ignores the first, a shell's background job
                 signal.signal(number, signal.SIG_DFL)  # the second; so would bash, and all that it starts
-            environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
+            environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb",
+                                        "LC_ALL": "C.UTF-8", "COLUMNS": str(WIDTH)}
             environment.pop("PROMPT_COMMAND", None)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
         os.set_inheritable(self.fd, False)  # the next terminal's shell would hold this one open
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, WIDTH, 0, 0))
         attributes = termios.tcgetattr(self.fd)
         attributes[1] &= ~termios.OPOST  # lines end with a newline alone
         attributes[3] &= ~termios.ECHO
