@@ -4,10 +4,10 @@
 commands.py FILE.md ...
 
 A command stands in a block fenced as ```console, behind "$ ", from the top of the repository. What
-is shown below it must come, in this order; every number may be another one; a line "..." stands for
-any lines, "..." in a line for any characters. What is not shown is not compared: a text may show no
-output at all. A command must end with status 0, or with the one that "[status 1]" shows as the last
-line.
+is shown below it must come, in this order; every number may be another one, and a line may go on in
+the next, where the terminal is too narrow for it; a line "..." stands for any lines, "..." in a
+line for any characters. What is not shown is not compared: a text may show no output at all. A
+command must end with status 0, or with the one that "[status 1]" shows as the last line.
 
 Each text has terminals of its own, with a shell in each. ```console is the first;
 ```console NAME opens one by that name. There a command may go on: once what is shown has come, the
@@ -122,6 +122,7 @@ def pattern(shown):
         else:
             line = re.escape(line.rstrip()).replace(re.escape("..."), ".*?")
             line = re.sub(r"(?:\\ )+(?=\d)", r" +", line)  # numbers stand in columns
+            line = re.sub(r"(?<=[^ ])(?:\\ | \+)", r"(?: +|\\n +)", line)  # lines may be wrapped
             parts.append(re.sub(r"\d+", r"\\d+", line) + r"[ \t]*\n")
     return re.compile("(?m)^" + "".join(parts))
 
