@@ -55,6 +55,10 @@ names() { # ROWS: their names, with a blank behind each
     echo "$1" | awk 'NF { printf "%s ", $1 }'
 }
 
+fitted() { # lines, indented, that fit the terminal
+    fold -s -w $((columns - 8)) | sed 's/^/        /'
+}
+
 # Runs a row and says how it went, in one piece. Returns 0 in any case: xargs is to go on.
 check() { # ROW
     log=$logs/$1.log command=$(echo "$first$rest" | sed -n "s/^$1  *//p") start=$(date +%s) result=ok
@@ -62,12 +66,17 @@ check() { # ROW
     [ $(($(date +%s) - start)) -lt "$longest" ] || echo "ERROR: not over after $longest s" >>"$log"
     times >"$logs/$1.times" # by this shell: one behind a pipe would tell of no children
     cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%d", 60 * ($1 + $3) + $2 + $4 }' "$logs/$1.times")
-    said=$(printf '%-8s%-15s%5d s, %4d s of CPU  ' $result "$1" $(($(date +%s) - start)) "$cpu")
-    said="$said$(grep -v '^$' "$log" | tail -n 1 | cut -c "1-$((columns - ${#said}))")"
+    said=$(printf '%-8s%-16s%5d s, %4d s of CPU' $result "$1" $(($(date +%s) - start)) "$cpu")
+    last=$(grep -v '^$' "$log" | tail -n 1 | cut -c1-200)
+    if [ $((${#said} + ${#last})) -lt $((columns - 3)) ]; then
+        said="$said   $last"
+    else
+        said="$said
+$(echo "$last" | fitted)"
+    fi
     if [ $result = FAILED ]; then
         said="$said
-$(grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$log" | head -n 20 |
-            fold -s -w $((columns - 8)) | sed 's/^/        /')
+$(grep -E '^not ok|^ERROR|^# again|Failed test|warning:|error:' "$log" | head -n 20 | fitted)
         all of it: $log
         again:     tests/check.sh $1"
     fi
