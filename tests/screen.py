@@ -7,9 +7,9 @@ import struct
 import termios
 import unicodedata
 
-# What is printed besides text: colours, "erase the rest of the line", "erase all", "to the top",
-# and the names of links that compilers write.
-TOKEN = re.compile(r"\x1b\[[\d;]*[mKJH]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)|[\s\S]")
+# What is printed besides text: colours, "erase the rest of the line", "erase all", "to the top", a
+# screen of one's own and the cursor, and the names of links that compilers write.
+TOKEN = re.compile(r"\x1b\[[\d;]*[mKJH]|\x1b\[\?\d+[hl]|\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)|[\s\S]")
 
 
 class Screen:

@@ -23,8 +23,7 @@ exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow wha
 
 Environment: BUILD (the folder of what is built), MINE (that of what is the
 learner's), COMPILE, LDFLAGS, FORCE=1 (for reset and solution), SINCE (for
-rebase: a commit at which all was well, HEAD
-without it).
+rebase: a commit at which all was well, HEAD without it).
 """
 import contextlib
 import difflib
@@ -65,7 +64,7 @@ def note(trials):
             if outcome.kind != "broken":
                 course.note_outcome(exercise, tested, outcome.passed)
     except mine.Unwritable as reason:
-        print(f"exercise: not noted: {reason}", file=sys.stderr)
+        terminal.complain(f"exercise: not noted: {reason}")
 
 
 # ---- commands ------------------------------------------------------------------------------------

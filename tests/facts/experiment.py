@@ -3,6 +3,7 @@ import collections
 import contextlib
 import errno
 import os
+import pathlib
 import select
 import socket
 import subprocess
@@ -10,6 +11,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "common/report"))
+import terminal  # noqa: E402
 
 FACTS = collections.OrderedDict()  # by name
 SECONDS = 10  # that a wait may last
@@ -33,7 +36,7 @@ def fact(claim):
 
 def say(what, answer):
     """A step, and what the system answered."""
-    print(f"  {what}: {answer}")
+    print(terminal.wrapped(f"{what}: {answer}", "  ", "    "))
     return answer
 
 

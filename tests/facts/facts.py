@@ -88,11 +88,11 @@ def show(name):
     if name not in experiment.FACTS:
         sys.exit(f"facts.py: there is no fact \"{name}\"; there are:\n  " + "\n  ".join(experiment.FACTS))
     claim, function = experiment.FACTS[name]
-    print(claim)
+    print(experiment.terminal.wrapped(claim))
     try:
         function()
     except experiment.CannotTry as reason:
-        print(f"  cannot be tried here: {reason}")
+        print(experiment.terminal.wrapped(f"cannot be tried here: {reason}", "  ", "    "))
     except experiment.Refuted as refutation:
         sys.exit(f"REFUTED: {refutation}")
     else:

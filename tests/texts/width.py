@@ -18,10 +18,11 @@ import tap  # noqa: E402
 WIDTHS = 80, 120
 COPY = tap.BUILD / "check/width"
 LONGEST = 3  # tests
-# Not here: placeholders, `make check`, of which this is a part, and what is for a chapter's folder.
-ELSEWHERE = re.compile(r".*NN.*|check|build|time")
+# Not here: placeholders, `make check`, of which this is a part, what is for a chapter's folder, and
+# what takes something away.
+ELSEWHERE = re.compile(r".*NN.*|check|build|time|clean|reset-.*")
 LATER = ["report"]  # what shows what the others have measured
-NOT_PASSED_ON = dict.fromkeys(["MAKEFLAGS", "MAKELEVEL", "BUILD", "TEST_ONLY"])
+NOT_PASSED_ON = dict.fromkeys(["MAKEFLAGS", "MAKELEVEL", "BUILD", "MINE", "TEST_ONLY"])
 
 
 def targets(text):
@@ -49,8 +50,10 @@ def some_tests():
 
 def looks(target, columns):
     def test():
-        command = ["make", f"BUILD={os.path.relpath(COPY, tap.ROOT)}", target]
+        copy = os.path.relpath(COPY, tap.ROOT)
+        command = ["make", f"BUILD={copy}", f"MINE={copy}/mine", target]
         command += some_tests() if target == "test" else []
+        command += ["SECONDS=2"] if target.startswith("live-") else []  # it would go on until "q"
         # An exercise that is still as at the beginning fails; DEPS: nothing is installed here.
         may_fail = target.startswith("exercise-")
         status, seen = screen.run(command, columns, TEST_HASTE="1", DEPS="ask", **NOT_PASSED_ON)
