@@ -10,8 +10,8 @@ include common/build.mk
 chapters := $(notdir $(wildcard chapters/[0-9]*))
 numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 # Of its time at the end prove tells that of the tests alone: with its own, the line would not fit a terminal.
-short    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
-prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(short) prove -j4 --failures $(1) || { \
+brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove -j4 --failures $(1) || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 # ---- learn --------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ exercise-tools: $(exercise_tools)
 
 check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostile submissions
 	@common/setup.sh git prove python3
-	@$(exercise_environment) $(short) prove -j2 --failures $(exercise_long_tests)
+	@$(exercise_environment) $(brief) prove -j2 --failures $(exercise_long_tests)
 
 clean: ## remove all that was made, but for what is yours, in mine/
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)

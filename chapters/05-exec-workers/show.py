@@ -26,8 +26,12 @@ def measure(name):
 
 
 def break_it():
-    """Workers that were exec'd by a master that forgot close-on-exec."""
-    master = subprocess.Popen([HERE / "leaky", HERE / "worker", "3"],
+    """Workers that were exec'd by a master that forgot close-on-exec.
+
+    Those in Python, since they ask for no signal at their parent's death, as the one in C does.
+    """
+    worker = paths.ROOT / "chapters/05-exec-workers/worker.py"
+    master = subprocess.Popen([HERE / "leaky", worker, "3"],
                               stdout=subprocess.PIPE, text=True)
     workers = []
     try:
@@ -45,10 +49,11 @@ def break_it():
             f"half a second later {len(alive)} of 3 workers live: no channel sees end-of-file, "
             "since its other end is open in the workers that were born later, and in the worker "
             "itself", "  "))
-        second = subprocess.run([HERE / "server", "-p", port],
-                                stderr=subprocess.PIPE, text=True, check=False)
         print("  a new server on the same port:")
-        print(terminal.wrapped(second.stderr.strip(), "    "))
+        # It ends at once; if it can listen, which would be news, timeout(1) ends it.
+        second = subprocess.run(["timeout", "5", HERE / "server", "-p", port], stderr=subprocess.PIPE,
+                                stdout=subprocess.DEVNULL, text=True, check=False)
+        print(terminal.wrapped(second.stderr.strip() or "it listens", "    "))
     finally:
         master.kill()
         master.wait()

@@ -292,15 +292,17 @@ def signals_through_exec():
 
 @fact("exec keeps working directory, umask, nice value and scheduling policy.")
 def settings_through_exec():
+    nice = min(os.nice(0) + 3, 19)  # whoever runs this may be nice already
+
     def prepare():
         os.chdir("/usr")
         os.umask(0o27)
-        os.nice(3)
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
     expect("directory, umask, nice value, SCHED_BATCH",
            after_exec("os.getcwd(), oct(os.umask(0)), os.nice(0), os.sched_getscheduler(0) == os.SCHED_BATCH", prepare),
-           "/usr 0o27 3 True")
+           f"/usr 0o27 {nice} True")
 
 
 @fact("A descriptor that is close-on-exec is gone after exec; dup2's copy of it has not got the flag, and stays.")
