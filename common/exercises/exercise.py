@@ -16,7 +16,9 @@ For whoever looks after the exercises; patches.py says more:
 exercise.py starters              note what the starters are, after one was changed
 exercise.py wrong NUMBER WHAT FOLDER [SAYS]   keep what is in a folder as a wrong
                                   answer, of which the test says SAYS
-exercise.py rebase NUMBER [BASE]  solution, starter and wrong answers follow what
+exercise.py passes NUMBER WHAT FOLDER [SAYS]  the same, as an answer that passes;
+                                  SAYS can be a remark
+exercise.py rebase NUMBER [BASE]  solution, starter and other answers follow what
                                   they are made of, after that was changed; NUMBER
                                   can be a chapter's. BASE: from now on it is made
                                   of this file
@@ -67,6 +69,18 @@ def note(trials):
         terminal.complain(f"exercise: not noted: {reason}")
 
 
+def what_next(exercise):
+    """The next exercise, and before it the chapter if that is another one."""
+    coming = next_after(exercise)
+    if not coming:
+        return "That was the last one: all are done."
+    chapter = coming.number.partition("-")[0]
+    if chapter == exercise.number.partition("-")[0]:
+        return f"Next: exercises/{coming.name}/README.md, and then make exercise-{coming.number}"
+    text = next(folder / "README.md" for folder in course.CHAPTERS if folder.name.startswith(f"{chapter}-"))
+    return f"Next: {text}, and then exercises/{coming.name}/README.md"
+
+
 # ---- commands ------------------------------------------------------------------------------------
 
 def list_all():
@@ -104,9 +118,8 @@ def run(number, source=None):
     if own:
         note([(exercise, tested, outcome)])
     if own and outcome.passed:
-        coming = next_after(exercise)
-        print(f"\nCompare: make solution-{exercise.number}.   "
-              + (f"Next: make exercise-{coming.number}" if coming else "That was the last one: all are done."))
+        print(f"\nRead: solutions/{exercise.name}/README.md, and compare: make solution-{exercise.number}")
+        print(what_next(exercise))
     elif own and outcome.kind == "not yet":
         print(f"\nStuck? make hint-{exercise.number}")
     return PASSED if outcome.passed else BROKEN if outcome.kind == "broken" else NOT_YET
@@ -301,7 +314,14 @@ def note_starters():
 def wrong(*arguments):
     import patches
 
-    patches.keep_wrong(*arguments)
+    patches.keep_answer("wrong", *arguments)
+    return PASSED
+
+
+def passes(*arguments):
+    import patches
+
+    patches.keep_answer("passes", *arguments)
     return PASSED
 
 
@@ -315,7 +335,8 @@ def rebase(*arguments):
 
 COMMANDS = {"list": (list_all, 0, 0), "run": (run, 1, 2), "hint": (hint, 1, 1), "watch": (watch, 1, 1),
             "reset": (reset, 1, 1), "solution": (solution, 1, 1), "grade": (grade_all, 0, 2),
-            "starters": (note_starters, 0, 0), "wrong": (wrong, 3, 4), "rebase": (rebase, 1, 2)}
+            "starters": (note_starters, 0, 0), "wrong": (wrong, 3, 4),
+            "passes": (passes, 3, 4), "rebase": (rebase, 1, 2)}
 
 
 def main(arguments):

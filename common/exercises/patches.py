@@ -11,6 +11,7 @@ A patch has a head, then what git(1) shows as the difference:
 More lines may stand in the head. Of an exercise there are, in tests/exercises/NAME,
 
     wrong/WHAT.patch   a wrong answer, of the solution or of the starter
+    passes/WHAT.patch  another answer that passes, perhaps with a remark
     starter.patch      what makes the starter of the solution: the fault
     solution.patch     what makes the solution of a file in a chapter, if it began with one
 
@@ -31,8 +32,10 @@ CONFLICT = re.compile(rb"^<<<<<<< ", re.MULTILINE)
 
 # ---- one patch -----------------------------------------------------------------------------------
 
-def wrong_answers(exercise):
-    return sorted((exercise.tests / "wrong").glob("*.patch"))
+def answers(exercise, *kinds):
+    """The patches of the answers that are kept, of these kinds, or of all."""
+    return [patch for kind in kinds or ("wrong", "passes")
+            for patch in sorted((exercise.tests / kind).glob("*.patch"))]
 
 
 def parts(patch):
@@ -179,12 +182,12 @@ def shown(path):
 
 # ---- commands ------------------------------------------------------------------------------------
 
-def keep_wrong(number, name, folder, phrase=None):
-    """Keeps what is in a folder as a wrong answer: of solution or starter, whichever is nearer."""
+def keep_answer(kind, number, name, folder, phrase=None):
+    """Keeps what is in a folder as an answer of a kind: of solution or starter, whichever is nearer."""
     exercise = course.find(number)
     if not pathlib.Path(folder).is_dir():
         raise Mistake(f"{folder}: no such folder")
-    patch = exercise.tests / "wrong" / f"{name}.patch"
+    patch = exercise.tests / kind / f"{name}.patch"
     head = parts(patch)[0] if patch.is_file() else "Of:\nSays:"
     if phrase:
         head = re.sub(r"^Says:.*", lambda _: f"Says: {phrase}", head, flags=re.MULTILINE)
@@ -214,7 +217,7 @@ def note_starters():
 
 def rebase(number, base=None):
     """Makes anew what is made of something that has changed since a commit: the solution of its
-    file, the starter of the solution, the wrong answers of both. Tells the conflicts, and gives
+    file, the starter of the solution, the other answers of both. Tells the conflicts, and gives
     whether there are none.
     """
     since = os.environ.get("SINCE") or "HEAD"
@@ -283,8 +286,8 @@ def rebase_one(exercise, base, old):
         told = follow(exercise.starter, solution_was, solution_is)
         if told:
             return told
-    return [line for wrong in wrong_answers(exercise)
-            for line in rebase_wrong(exercise, wrong, was(wrong), old)]
+    return [line for answer in answers(exercise)
+            for line in rebase_answer(exercise, answer, was(answer), old)]
 
 
 def expect_in_step(exercise, patch, folder, old):
@@ -299,8 +302,8 @@ def expect_in_step(exercise, patch, folder, old):
                       "SINCE=COMMIT")
 
 
-def rebase_wrong(exercise, patch, patch_was, old):
-    """The same for a wrong answer: if it does not apply, but did."""
+def rebase_answer(exercise, patch, patch_was, old):
+    """The same for another answer: if it does not apply, but did."""
     head, now = parts(patch)[0], origin(exercise, patch)
     try:
         files = applied(exercise, patch)
@@ -310,10 +313,10 @@ def rebase_wrong(exercise, patch, patch_was, old):
         before = origin(exercise, patch_was, old)
         files = merged(applied(exercise, patch_was, old), before, now)
         if conflicts(files):
-            folder = exercise.built / "wrong" / patch.stem
+            folder = exercise.built / patch.parent.name / patch.stem
             fill(folder, files)
             return [f"conflict: {shown(patch)}; mend it in {shown(folder)}, and then\n"
-                    f"    common/exercises/exercise.py wrong {exercise.number} {patch.stem} "
+                    f"    common/exercises/exercise.py {patch.parent.name} {exercise.number} {patch.stem} "
                     f"{shown(folder)}"]
     write(patch, head, difference_of(now, files))
     return []

@@ -172,11 +172,13 @@ def the_way_of_a_learner():
         c.write("exercises/02-1-one/one.c", STARTER.replace("7", "8"))
         expect_in("02-1  begun", c.run("list"))
         c.solve("01-1-zero")
-        c.run("run", "01-1", says="01-1-zero: passed Compare: make solution-01-1. Next: make exercise-02-1")
+        c.run("run", "01-1", says="01-1-zero: passed Read: solutions/01-1-zero/README.md, and compare: make "
+              "solution-01-1 Next: chapters/02-socketpair/README.md, and then exercises/02-1-one/README.md")
         c.run("list", says="01-1  done")
         c.run("solution", "01-1", says="Yours is ours, line for line.")
         c.solve("02-1-one")
-        c.run("run", "02-1", says="all are done")
+        c.run("run", "02-1", says="Read: solutions/02-1-one/README.md, and compare: make solution-02-1 That was the "
+              "last one: all are done.")
         c.run("list", says="2 of 2 done, 5 of 5 points.")
         c.write("exercises/01-1-zero/zero.c", STARTER)
         c.run("list", says="1 of 2 done, 3 of 5 points.")
@@ -598,6 +600,14 @@ def a_wrong_answer_is_kept_as_a_patch():
         c.write(f"{WRONGS}/three.patch", c.read(f"{WRONGS}/three.patch").replace("Says:", "says:"))
         c.script("exercises.t", "01-1 wrong answer three", status=1,
                  says=f'{WRONGS}/three.patch: there is no line "Says: ..." in its head')
+        # One that passes, with what is said of it.
+        c.write("build/answer/zero.c", STARTER.replace("7", "1 - 1"))
+        c.run("passes", "01-1", "minus", "build/answer", "passed Better", says="passes/minus.patch: of the solution")
+        c.script("exercises.t", "01-1 minus passes", status=1, says="# wanted: passed Better")
+        c.write("tests/exercises/01-1-zero/test.py", c.read("tests/exercises/01-1-zero/test.py").replace(
+            "passed()", 'remark("zero is zero")\npassed()'))
+        c.script("exercises.t", "01-1 minus passes", says="ok 1 - 01-1 minus passes")
+        c.script("exercises.t", "01-1 the solution passes", status=1, says="there is a remark on it")
         for folder, of in ("solutions", "solution"), ("exercises", "starter"):
             c.run("wrong", "01-1", "none", f"{folder}/01-1-zero", "it", status=2,
                   says=f"has what the {of} has")
@@ -878,12 +888,12 @@ def every_exercise_is_complete():
             want((folder / "README.md").is_file(), f"no README.md in {folder.parent.name}/")
         want((exercise.tests / "test.py").is_file(), "no test.py")
         want(not exercise.drivers or (exercise.tests / "driver.c").is_file(), "no driver.c")
-        for patch in exercise.tests / "starter.patch", *patches.wrong_answers(exercise):
+        for patch in exercise.tests / "starter.patch", *patches.answers(exercise):
             try:
                 patches.fact(patch, "Says")
             except course.Mistake as mistake:
                 want(False, mistake)
-        want(len(patches.wrong_answers(exercise)) >= 2, "fewer than two wrong answers")
+        want(len(patches.answers(exercise, "wrong")) >= 2, "fewer than two wrong answers")
     expect(not problems, "\n".join(problems))
 
 
@@ -908,7 +918,7 @@ def nothing_has_drifted_from_what_it_is_made_of():
                     patches.fact(patch, "Of") if patch.is_file() else "nothing")
             if name == "starter" or patch.is_file():
                 problems += drifted(exercise, patch, folder)
-        for patch in patches.wrong_answers(exercise):
+        for patch in patches.answers(exercise):
             problems += drifted(exercise, patch)
     problems += [f"chapter {chapter}: made of {' and '.join(sorted(some))}"
                  for chapter, some in bases.items() if len(some) > 1]

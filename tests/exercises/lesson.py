@@ -8,16 +8,20 @@ A test is a straight script, run as `python3 test.py DIR`, where DIR holds the p
     step("start the server with 2 workers")
     with Server("server", "2") as server:
         connection = server.connect()
-        expect_echo(connection, b"hello", look="server.c, where a connection is handed to a worker")
+        expect_echo(connection, WORD, look="server.c, where a connection is handed to a worker")
     passed()
 
 The first expectation that is not met ends the script with status 1, and says in words what was done, expected and
-seen. A status other than 0 and 1 means that the test itself broke. The names of the modules imported here (os,
-signal, socket, ...) come with `import *`.
+seen. A status other than 0 and 1 means that the test itself broke. What passes and could still be better gets a
+remark(). The names of the modules imported here (os, signal, socket, ...) come with `import *`.
+
+Inputs are others in each run, so that no answer can know them: WORD, word() and `random`.
 """
+import contextlib
 import ctypes
 import os
 import pathlib
+import random
 import re
 import resource
 import select
@@ -40,6 +44,15 @@ _programs = None  # the folder of the programs, an absolute path
 _verdict = None   # a descriptor on which passed() says so, to whoever started this test
 _step = "start"
 _running = []     # the programs inside their `with`
+_remarks = []
+
+
+def word(length=5):
+    """Random letters, as bytes."""
+    return bytes(random.choices(range(ord("a"), ord("z") + 1), k=length))
+
+
+WORD = word()  # five letters that are sent and expected back
 
 
 # ---- the course of a test ------------------------------------------------------------------------
@@ -80,9 +93,18 @@ def fail(expected, happened, look=""):
     _report(expected, happened() if callable(happened) else happened, look)
 
 
+def remark(text):
+    """Notes what could be better still: passed() says it in a line, and where to read about it."""
+    if text not in _remarks:
+        _remarks.append(text)
+
+
 def passed():
     """Ends the test: everything was as expected."""
-    print(f"{_NAME}: passed", flush=True)
+    print(f"{_NAME}: passed")
+    for text in _remarks:
+        print(_labelled("Better", f"{text}: see solutions/{_NAME}/README.md"))
+    sys.stdout.flush()
     if _verdict is not None:
         os.write(_verdict, b"passed\n")
     os._exit(0)
@@ -186,17 +208,19 @@ class Process:
 class Server(Process):
     """A server of the course on a free port: `with Server("server", "2") as server`.
 
-    `look` is where to look when it does not start.
+    `look` is where to look when it does not start. Files in `keep` it inherits under their own numbers; `stderr` is a
+    file in the place of the one that stderr() reads.
     """
 
-    def __init__(self, program, *args, env=None, look=""):
+    def __init__(self, program, *args, env=None, look="", keep=(), stderr=None):
         super().__init__(program, *args, env=env)
-        self._look, self.port = look, None
+        self._look, self.port, self._keep, self._other_err = look, None, keep, stderr
 
     def __enter__(self):
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self._process = _start(self._name, ("-p", "0", *self._args), self._env,
-                               stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err)
+        self._process = _start(self._name, ("-p", "0", *self._args), self._env, stdin=subprocess.DEVNULL,
+                               stdout=self._out, stderr=self._other_err or self._err,
+                               pass_fds=[file.fileno() for file in self._keep])
         self.pid = self._process.pid
         _running.append(self)
         ready = wait_until(lambda: b"\n" in _content(self._out) or self._process.poll() is not None)
@@ -336,6 +360,61 @@ def cpu_seconds(pid):
     return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK") if stat else 0.0
 
 
+def flags(pid, number):
+    """The flags of an open descriptor, as open(2) has them: O_NONBLOCK, O_CLOEXEC; 0 when it is not open."""
+    try:
+        found = re.search(r"^flags:\s*(\d+)", pathlib.Path(f"/proc/{pid}/fdinfo/{number}").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1], 8) if found else 0
+
+
+def number_of(pid, inode):
+    """The number under which a process has socket `inode` open (see server_end), or None."""
+    return next((number for number, what in sorted(descriptors(pid).items()) if what == f"socket:[{inode}]"), None)
+
+
+def wakes(pid):
+    """How often a process goes to sleep again within a second. Who waits for what does not come: 0. A process that is
+    seen to wait, and has a number here, asks again and again, with a pause."""
+    def slept():
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.MULTILINE)[1])
+    try:
+        before = slept()
+        time.sleep(1)
+        return slept() - before
+    except OSError:  # it has ended
+        return 0
+
+
+_CALLS = {"x86_64": {23: "select", 270: "select", 35: "sleep", 230: "sleep"},
+          "aarch64": {72: "select", 101: "sleep", 115: "sleep"},
+          "riscv64": {72: "select", 101: "sleep", 115: "sleep"}}
+
+
+def call_of(pid):
+    """The system call in which a process waits, "select" or "sleep", and its first argument. (None, None) for other
+    calls, and where /proc/PID/syscall may not be read."""
+    try:
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            number, first, *_ = file.read().split()
+        return _CALLS.get(os.uname().machine, {}).get(int(number)), int(first, 16)
+    except (OSError, ValueError):  # "running" is no number
+        return None, None
+
+
+def copy_of(pid, number):
+    """A copy of a process's descriptor for this test, by pidfd_getfd(2); None where that is not allowed."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return None
+    copy = ctypes.CDLL(None, use_errno=True).syscall(438, process, number, 0)
+    os.close(process)
+    return copy if copy != -1 else None
+
+
 def kill(*pids):
     """Kills processes, and waits until they are dead: zombies, or gone. All that they had open is closed then."""
     for pid in pids:
@@ -383,9 +462,43 @@ def holders(server, connection):
     return [pid for pid in [server.pid, *server.living_children()] if f"socket:[{end}]" in descriptors(pid).values()]
 
 
+def listener_of(server):
+    """The number of the master's listener, or None."""
+    listeners = [inode for local, _, tcp_state, _, inode in tcp_sockets() if (local, tcp_state) == (server.port, 10)]
+    return next((number for inode in listeners if (number := number_of(server.pid, inode)) is not None), None)
+
+
 def backlog(server):
     """How many connections are established that the server has not accepted yet."""
     return sum(waiting for local, _, tcp_state, waiting, _ in tcp_sockets() if (local, tcp_state) == (server.port, 10))
+
+
+@contextlib.contextmanager
+def no_more_processes(server):
+    """For as long as the block lasts, the master cannot fork: its user has more processes than it may then have."""
+    before = resource.prlimit(server.pid, resource.RLIMIT_NPROC)
+    resource.prlimit(server.pid, resource.RLIMIT_NPROC, (1, before[1]))
+    try:
+        yield
+    finally:
+        if state(server.pid) not in (None, "Z", "X"):
+            resource.prlimit(server.pid, resource.RLIMIT_NPROC, before)
+
+
+@contextlib.contextmanager
+def no_hand_over(server):
+    """For as long as the block lasts, the master cannot pass a descriptor on (ETOOMANYREFS in unix(7)): more of this
+    user's are on their way than it may have open. It may still open one or two."""
+    before, most = resource.prlimit(server.pid, resource.RLIMIT_NOFILE), max(descriptors(server.pid)) + 3
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open("/dev/null", "rb") as file:
+        socket.send_fds(ours, [b"x"], [file.fileno()] * (most + 1))
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (most, before[1]))
+        try:
+            yield
+        finally:
+            if state(server.pid) not in (None, "Z", "X"):
+                resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
 
 
 def tcp_sockets():
@@ -487,16 +600,19 @@ def _show(data):
     return f'"{text}"'
 
 
+def _labelled(label, text):
+    first, *quoted = str(text).split("\n")
+    lines = textwrap.wrap(first, 78 - 13, break_long_words=False, break_on_hyphens=False) or [""]
+    lines += [f"  {line}" for line in quoted]
+    return "\n".join(f"  {label if i == 0 else '':<11}{line}".rstrip() for i, line in enumerate(lines))
+
+
 def _report(expected, happened, look):
     """Prints what went wrong, and ends the test."""
     print(f"{_NAME}: not yet")
     for label, text in (("The test", _step), ("Expected", expected), ("Happened", happened), ("Look at", look)):
-        if not text:
-            continue
-        first, *quoted = str(text).split("\n")
-        lines = textwrap.wrap(first, 78 - 13, break_long_words=False, break_on_hyphens=False) or [""]
-        lines += [f"  {line}" for line in quoted]
-        print("\n".join(f"  {label if i == 0 else '':<11}{line}".rstrip() for i, line in enumerate(lines)))
+        if text:
+            print(_labelled(label, text))
     sys.stdout.flush()
     for server in _running:
         _end_session(server._process)
@@ -609,6 +725,26 @@ class Piped(Process):
         """The process ids of all that lives of the program: the process that was started, and all below it."""
         return [pid for pid in _all_processes()
                 if _stat(pid)[3:4] == [str(self.pid)] and state(pid) not in (None, "Z", "X")]
+
+
+def child_with_channel(program, does, look):
+    """The child of a program, which `does` something; expects that there is one, and in both an end of a channel."""
+    expect(wait_until(program.living_children), expected=f"a child that {does}", happened="there is none", look=look)
+    child = program.living_children()[0]
+
+    def has_socket(pid):
+        return any(what.startswith("socket:") for what in descriptors(pid).values())
+    expect(wait_until(lambda: has_socket(program.pid) and has_socket(child)),
+           expected=f"a channel to the child that {does}: an end of a socketpair in each process",
+           happened=lambda: " and ".join(f"the {name} has {'an end' if has_socket(pid) else 'none'}"
+                                         for name, pid in (("parent", program.pid), ("child", child))), look=look)
+    return child
+
+
+def stop_process(pid):
+    """Stops a process (SIGSTOP), and waits until it stands still, or has ended."""
+    send_signal(pid, signal.SIGSTOP)
+    wait_until(lambda: state(pid) in ("T", "Z", "X", None))
 
 
 def asleep(*pids):
