@@ -15,11 +15,11 @@ def sockets(pid):
 
 
 begin()
-step("start the server with 2 workers, send 'hello', read it back, and half-close: shutdown(SHUT_WR)")
+step("start the server with 2 workers, send a word, read it back, and half-close: shutdown(SHUT_WR)")
 with Server("server", "2") as server:
     before = sockets(server.pid)
     client = server.connect()
-    expect_echo(client, b"hello", look="server.c, who still needs this descriptor when it is closed")
+    expect_echo(client, WORD, look="server.c, who still needs this descriptor when it is closed")
     client.shutdown(socket.SHUT_WR)
     # Once the child has been reaped and the master sleeps, it closes nothing any more.
     wait_until(lambda: ends(client) or not server.children() and asleep(server.pid))
@@ -33,10 +33,22 @@ with Server("server", "2") as server:
     step("come and go with 50 more clients")
     for _ in range(50):
         client = server.connect()
-        expect(answer(client, b"hello", look=LOOK) == b"hello", "the echo of 'hello'", "another answer")
+        expect(answer(client, WORD, look=LOOK) == WORD, "the same back", "another answer")
         client.close()
     wait_until(lambda: asleep(server.pid))
     expect(sockets(server.pid) == before,
            expected="the master to have no more sockets open than before the first client",
            happened=lambda: f"it has {sockets(server.pid) - before} more", look=LOOK)
+
+    step("connect while the server can start no process (RLIMIT_NPROC), and let it start one again")
+    with no_more_processes(server):
+        client = server.connect()
+        wait_until(lambda: server_end(server, client) != 0)  # in the backlog; then it is accepted, or closed
+        wait_until(lambda: rests(server.pid))  # fork has failed
+    expect_echo(client, WORD, expected="the client to be served once there can be a child",
+                look="server.c, serve: if there is no child, who still needs the connection? fork(2), EAGAIN")
+    child = server.living_children()
+    more = [what for what in descriptors(child[0]).values() if what.startswith("socket:")] if child else []
+    if len(more) > 1:
+        remark("the child keeps the listener open, which it does not need; in chapter 4 such a thing costs a lot")
 passed()

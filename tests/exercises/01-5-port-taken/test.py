@@ -28,13 +28,17 @@ with Server("server", "-a", ADDRESS, "2") as server:
         said = first_line(second)
         expect(not said, expected="it to end, since the port is taken", happened=f'it says "{said}"', look=LOOK_BIND)
         status = second.wait()
+        expect(status is not None, expected="it to end, since the port is taken",
+               happened=f"after {PATIENCE:g} seconds more it still runs, and has not said that it listens",
+               look="server.c, listen_on: it is not for the server to wait until a port is free. What does main do "
+                    "with an error?")
         expect(status == 1 and os.strerror(errno.EADDRINUSE) in second.stderr(),
                expected=f'it to end with exit status 1, and to say "{os.strerror(errno.EADDRINUSE)}"',
                happened=f'its exit status is {status}, and it says "{second.stderr().strip()}"', look=LOOK_BIND)
 
     step("have the first server serve a client, end it while the client is there, and start it again")
     client = socket.create_connection((ADDRESS, port), timeout=PATIENCE)
-    expect_echo(client, b"hello")
+    expect_echo(client, WORD)
     expect(server.stop() == 0, expected="the server to end, with exit status 0", happened="it does not")
     client.recv(1)  # its end-of-file: who closes first keeps the port in TIME_WAIT, and the children may end after their parent
     client.close()
@@ -42,5 +46,14 @@ with start(port) as again:
     said = first_line(again)
     expect(said.startswith(f"listening on {ADDRESS}:{port},"), expected=f"it to listen on port {port} again",
            happened=f'it says "{said or again.stderr().strip()}"', look=LOOK_REUSE)
-    expect_echo(socket.create_connection((ADDRESS, port), timeout=PATIENCE), b"hello")
+    expect_echo(socket.create_connection((ADDRESS, port), timeout=PATIENCE), WORD)
+
+step("start a server on an address that is none of this machine's, 192.0.2.1")
+with Piped("server", "-a", "192.0.2.1", "-p", "0", "2") as stranger:
+    said = first_line(stranger)
+    expect(not said, expected="it to end, since it cannot listen there", happened=f'it says "{said}"', look=LOOK_BIND)
+    status = stranger.wait()
+    expect(status == 1 and os.strerror(errno.EADDRNOTAVAIL) in stranger.stderr(),
+           expected=f'it to end with exit status 1, and to say "{os.strerror(errno.EADDRNOTAVAIL)}"',
+           happened=f'its exit status is {status}, and it says "{stranger.stderr().strip()}"', look=LOOK_BIND)
 passed()

@@ -19,9 +19,9 @@ begin()
 step("start the server with 2 workers, and keep both at work")
 with Server("server", "2") as server:
     held = []
-    for name in b"first", b"second":
+    for _ in range(2):
         held.append(server.connect())
-        expect_echo(held[-1], name, look=LOOK_BOUND)
+        expect_echo(held[-1], word(), look=LOOK_BOUND)
     wait_until(lambda: asleep(server.pid))
     before = len(descriptors(server.pid))
 
@@ -38,12 +38,17 @@ with Server("server", "2") as server:
     held_now = len(descriptors(server.pid)) - before
     expect(held_now <= 1, expected="them to wait in the backlog of the listener, where they cost the server nothing",
            happened=f"the server has accepted {held_now} connections that it cannot serve yet", look=LOOK)
+    if held_now == 1:
+        remark("one client more than can be served is accepted, and waits in the server instead of the backlog")
+    expect(wakes(server.pid) < 3, expected="the server to sleep until a worker is free",
+           happened="it wakes up again and again, only to find that none is",
+           look="server.c: what tells it that a child has ended, without asking again and again? select(2)")
 
     step("let the first two go, and then each that has been served")
     for client in held:
         client.close()
     for client in waiting:
-        expect_echo(client, b"hello", expected="each of the 4 that waited to be served",
+        expect_echo(client, WORD, expected="each of the 4 that waited to be served",
                     look="server.c, where a child has ended: does the server notice? Does it watch the listener again?")
         client.close()
 
