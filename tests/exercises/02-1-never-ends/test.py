@@ -14,21 +14,24 @@ def open_ends(pid):
 
 
 def living_child(program):
-    """The child of the program, once there is one."""
-    expect(wait_until(program.living_children), expected="a child that counts", happened="there is none",
-           look="count.c, where it forks")
-    return program.living_children()[0]
+    """The child of the program, once there is one, and a channel to it."""
+    return child_with_channel(program, "counts", "count.c, where it forks: the parent sends, and the child counts; "
+                              "which end does each process use?")
 
 
 begin()
-step("give count 3 lines, and end-of-file")
+LINES = [word(random.randint(1, 9)) + b"\n" for _ in range(random.randint(3, 9))]
+RESULT = f"{len(LINES)} lines, {sum(map(len, LINES))} bytes"
+step(f"give count {len(LINES)} lines, and end-of-file")
 with Piped("count") as program:
-    if program.finish(b"one\ntwo\nthree\n") is None:
+    program.feed(LINES[0])
+    living_child(program)
+    if program.finish(b"".join(LINES[1:])) is None:
         children = program.living_children()
-        fail(expected='it to print "3 lines, 14 bytes", and to end',
+        fail(expected=f'it to print "{RESULT}", and to end',
              happened=f"it waits for ever; of the channel, the parent has {open_ends(program.pid)} open"
                       + (f", and the child {open_ends(children[0])}" if children else ""), look=LOOK)
-    expect(program.stdout() == "3 lines, 14 bytes\n", expected='it to print "3 lines, 14 bytes"',
+    expect(program.stdout() == f"{RESULT}\n", expected=f'it to print "{RESULT}"',
            happened=f'it prints "{program.stdout().strip()}"; on stderr it says:\n{program.stderr()}', look=LOOK_WHICH)
 
 step("give count a line, kill the child (SIGKILL), and go on with 4 MB")
@@ -40,6 +43,9 @@ with Piped("count") as program:
     expect(status not in (None, 0), expected="the parent to notice, and to end with an exit status other than 0",
            happened=f"its exit status is {status}" if status is not None else
            f"it waits for ever; of the channel, it has {open_ends(program.pid)} open", look=LOOK_PARENT)
+    expect(not program.out, expected="no result, since the child is dead that counts",
+           happened=lambda: f'it prints "{program.stdout().strip()}": the parent has counted',
+           look="count.c: the parent sends all that it reads to the child, and counts nothing itself")
 
 step("give count a line, and kill the parent (SIGKILL)")
 with Piped("count") as program:

@@ -3,21 +3,15 @@ from lesson import *
 
 LOOK_TOGETHER = "post.c, receive_message: several messages are there to be read. How could it know where one ends? " \
                 "unix(7) on SOCK_STREAM"
-LOOK_PIECES = "post.c: a message may be larger than the channel. What do recv(2) and send(2) do then? unix(7)"
+LOOK_PIECES = "post.c: a message may be larger than the channel, MESSAGE_MAX bytes. What do recv(2) and send(2) do " \
+              "then? unix(7)"
 LOOK_BYTES = "post.c: does a certain byte tell where a message ends? Could a message contain it?"
-
-
-def stop(pid):
-    send_signal(pid, signal.SIGSTOP)
-    wait_until(lambda: state(pid) in ("T", "Z", "X", None))
 
 
 def stopped_child(program):
     """The child of the program, stopped: what it is sent from now on, it finds all at once when it goes on."""
-    expect(wait_until(program.living_children), expected="a child that prints the messages", happened="there is none",
-           look="post.c, where it forks")
-    child = program.living_children()[0]
-    stop(child)
+    child = child_with_channel(program, "prints the messages", "post.c, main: the parent sends, and the child prints")
+    stop_process(child)
     return child
 
 
@@ -44,23 +38,36 @@ begin()
 step("stop the child (SIGSTOP), give post 3 lines, and let the child go on (SIGCONT)")
 with Piped("post") as program:
     child = stopped_child(program)
-    rest = program.feed(b"one\ntwo\nthree\n")
+    words = [word(3), word(4), word(5)]
+    rest = program.feed(b"\n".join(words) + b"\n")
     wait_until(lambda: asleep(program.pid))
     send_signal(child, signal.SIGCONT)
-    expect_messages(program, [b"one", b"two", b"three"], LOOK_TOGETHER, rest)
+    expect_messages(program, words, LOOK_TOGETHER, rest)
+
+step("kill the child (SIGKILL), and then give post 3 lines")
+with Piped("post") as program:
+    kill(stopped_child(program))
+    status = program.finish(b"\n".join(words) + b"\n")
+    expect(not program.out, expected="no message to be printed, since the child is dead that prints them",
+           happened=lambda: f'it prints "{quoted(bytes(program.out))}": the parent does it',
+           look="post.c: the parent sends each line to the child, and prints nothing itself")
+    expect(status not in (None, 0), expected="the parent to notice, and to end with an exit status other than 0",
+           happened="it waits for ever" if status is None else "its exit status is 0",
+           look="post.c, main: which ends of the channel has the parent open? EPIPE in send(2)")
 
 step("give post a line with bytes of every value except newline")
 with Piped("post") as program:
-    line = b"every byte: " + bytes(byte for byte in range(256) if byte != 10)
+    first = random.randrange(256)
+    line = bytes(byte % 256 for byte in range(first, first + 256) if byte % 256 != 10)
     expect_messages(program, [line], LOOK_BYTES, line + b"\n")
 
 step("give post a line of 1 MiB between two short ones, and stop the parent while it has sent but a part of it")
 with Piped("post") as program:
     child = stopped_child(program)
-    lines = [b"one", bytes(97 + i % 26 for i in range(1024 * 1024)), b"three"]
+    lines = [words[0], bytes(97 + i % 26 for i in range(1024 * 1024)), words[2]]
     rest = program.feed(b"\n".join(lines) + b"\n")
     wait_until(lambda: asleep(program.pid))
-    stop(program.pid)
+    stop_process(program.pid)
     send_signal(child, signal.SIGCONT)
     wait_until(lambda: asleep(child))
     program.kill(signal.SIGCONT)

@@ -3,13 +3,14 @@ from lesson import *
 
 LOOK = "upper.c, ask: what does each of the two wait for, once the channel is full both ways?"
 LOOK_STREAM = "upper.c: the input may have no end. Who waits for its end before answering?"
+LOOK_CHILD = "upper.c, main: the parent sends the text through a channel, and the child answers in capitals"
 LOOK_BUSY = "upper.c, ask: while the channel takes nothing, what else is there to do? And what tells when it takes " \
             "more? poll(2)"
 
 
-def expect_capitals(program, data):
-    """Gives the program all of `data`, and expects that it ends, with just this in capitals."""
-    status = program.finish(data)
+def expect_capitals(program, rest, data):
+    """Gives the program the rest of `data`, and expects that it ends, with just this in capitals."""
+    status = program.finish(rest)
     back = bytes(program.out)
     look = LOOK
     happened = f"{len(back)} bytes came, and its exit status is {status}"
@@ -24,21 +25,37 @@ def expect_capitals(program, data):
 
 
 begin()
-step("give upper 'hello' and end-of-file")
+step("give upper a word and end-of-file")
 with Piped("upper") as program:
-    expect_capitals(program, b"hello")
+    program.feed(WORD[:1])
+    child_with_channel(program, "makes the capitals", LOOK_CHILD)
+    expect_capitals(program, WORD[1:], WORD)
 
 step("give upper 8 million bytes, and read its output meanwhile")
 with Piped("upper") as program:
-    expect_capitals(program, b"".join(b"line %06d\n" % i for i in range(8000000 // 12)))
+    text = b"".join(b"%s %06d\n" % (WORD, i) for i in range(8000000 // 13))
+    expect_capitals(program, text, text)
 
-step("give upper 'hello', and no end-of-file yet")
+step("stop the child (SIGSTOP), give upper a line, and no end-of-file yet")
 with Piped("upper") as program:
-    program.feed(b"hello\n")
-    program.collect(lambda: len(program.out) >= 6)
-    expect(program.out == b"HELLO\n", expected=quoted(b"HELLO\n"),
+    child = child_with_channel(program, "makes the capitals", LOOK_CHILD)
+    stop_process(child)
+    program.feed(WORD + b"\n")
+    program.collect(lambda: program.out)
+    expect(not program.out, expected="nothing to be printed, since the child stands still that makes the capitals",
+           happened=f"{quoted(program.out)} came: the parent makes them itself", look=LOOK_CHILD)
+
+    step("let the child go on (SIGCONT); still there is no end-of-file")
+    send_signal(child, signal.SIGCONT)
+    program.collect(lambda: len(program.out) > len(WORD))
+    wanted = WORD.upper() + b"\n"
+    expect(program.out == wanted, expected=quoted(wanted),
            happened=f"{quoted(program.out) if program.out else 'nothing'} came", look=LOOK_STREAM)
     expect(wait_until(lambda: asleep(*program.processes())),
            expected="both processes to sleep until there is more input", happened="they are busy for ever: they spin",
            look="upper.c: is it told to wait for what is always there? A channel with room is ready for POLLOUT")
+    for name, pid in ("parent", program.pid), ("child", child):
+        expect(wakes(pid) < 3, expected="both processes to sleep until there is more input",
+               happened=f"the {name} wakes up again and again, only to find that there is none",
+               look="upper.c: how long may poll wait? Each process can wait for all that may come, without a time-out")
 passed()

@@ -10,9 +10,7 @@ LOOK_REPORT = "relay.c: the process still waits in read. When does it get to rep
 
 def started(program):
     """The process ids of the reader and the writer, once both wait."""
-    expect(wait_until(program.living_children), expected="a child that writes", happened="there is none",
-           look="relay.c, where it forks")
-    writer = program.living_children()[0]
+    writer = child_with_channel(program, "writes", "relay.c, where it forks")
     wait_until(lambda: asleep(program.pid, writer))
     return program.pid, writer
 
@@ -34,17 +32,19 @@ def expect_copy(program, data, look, more=b""):
 
 begin()
 for index, name in enumerate(("reader", "writer")):
+    line = word(random.randint(2, 9)) + b"\n"
+    said = f"{name}: {len(line)} bytes so far"
     step(f"give relay a line, send its {name} SIGUSR1 while it waits for more, and give it another line")
     with Piped("relay") as program:
         pids = started(program)
-        program.feed(b"one\n")
+        program.feed(line)
         wait_until(lambda: asleep(*pids))
         send_signal(pids[index], signal.SIGUSR1)
         wait_until(lambda: program.stderr() or asleep(*pids))
-        expect(program.stderr(), expected=f'it to say "{name}: 4 bytes so far" on stderr, at once',
+        expect(program.stderr(), expected=f'it to say "{said}" on stderr, at once',
                happened="it says nothing", look=LOOK_REPORT)
-        expect_copy(program, b"one\ntwo\n", LOOK_READ, more=b"two\n")
-        expect(program.stderr() == f"{name}: 4 bytes so far\n", expected=f'"{name}: 4 bytes so far" on stderr',
+        expect_copy(program, line + b"more\n", LOOK_READ, more=b"more\n")
+        expect(program.stderr() == f"{said}\n", expected=f'"{said}" on stderr',
                happened=f'it says "{program.stderr().strip()}"', look="relay.c, report")
 
 data = b"".join(struct.pack("<I", number) for number in range(3 * 1024 * 1024 // 4))
@@ -57,4 +57,28 @@ for index, name in enumerate(("reader", "writer")):
             wait_until(lambda: program.stderr().count("so far") >= times or "relay:" in program.stderr())
             wait_until(lambda: asleep(*pids))
         expect_copy(program, data, LOOK_WRITE)
+
+step(f"give relay {len(data)} bytes, send both SIGUSR1 while they cannot write, and again when all has come out")
+with Piped("relay") as program:
+    pids = started(program)
+    rest = program.feed(data)
+    wait_until(lambda: asleep(*pids))
+    for pid in pids:
+        send_signal(pid, signal.SIGUSR1)
+    wait_until(lambda: program.stderr().count("so far") >= 2)
+    while len(program.out) < len(data):
+        before = len(program.out)
+        rest = program.feed(rest)
+        program.collect(lambda: len(program.out) >= len(data))
+        expect(len(program.out) > before, expected=f"all {len(data)} bytes to be copied",
+               happened=lambda: f"{len(program.out)} came, and no more", look=LOOK_WRITE)
+    wait_until(lambda: asleep(*pids))
+    for name, pid in zip(("reader", "writer"), pids):
+        before = len(program.stderr())
+        send_signal(pid, signal.SIGUSR1)
+        wait_until(lambda: "\n" in program.stderr()[before:])
+        expect(program.stderr()[before:] == f"{name}: {len(data)} bytes so far\n",
+               expected=f'"{name}: {len(data)} bytes so far" on stderr',
+               happened=lambda: f'it says "{program.stderr()[before:].strip()}"',
+               look="relay.c: what is counted when write has done only a part?")
 passed()
