@@ -41,6 +41,8 @@ static int give_once(int channel, size_t len, int fd)
     int result = write_fd(channel, data, len, fd);
     int error = errno;
     printf("returned %d %d %s\n", result, error, fcntl(fd, F_GETFD) == -1 ? "closed" : "open");
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+        printf("SIGPIPE has another action than before\n");
     free(data);
     return EXIT_SUCCESS;
 }

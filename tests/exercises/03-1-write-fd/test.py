@@ -21,7 +21,8 @@ def receive(channel):
     data, places, came = bytearray(), [], []
     while True:
         try:
-            part, controls, _, _ = channel.recvmsg(1 << 20, socket.CMSG_SPACE(64 * 4), socket.MSG_DONTWAIT)
+            part, controls, _, _ = channel.recvmsg(1 << 20 if data else 1, socket.CMSG_SPACE(64 * 4),
+                                                   socket.MSG_DONTWAIT)
         except BlockingIOError:
             return bytes(data), places, came
         for level, kind, content in controls:
@@ -128,6 +129,9 @@ gone, alone = socket.socketpair()
 gone.close()
 with give(alone, 5, FILE.fileno()) as program:
     expect_result(program, -1, errno.EPIPE, look="the flags of sendmsg: send(2) and signal(7) on SIGPIPE")
+    program.wait()
+    expect("SIGPIPE" not in program.out(), "SIGPIPE to have the action that it had before: it is the whole process's",
+           "write_fd has changed it", "the flags of sendmsg: which is about SIGPIPE, for this one call? send(2)")
 
 step("call write_fd while the channel is full, interrupt it by a signal, and empty the channel")
 junk = 0

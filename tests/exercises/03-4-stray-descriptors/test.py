@@ -5,7 +5,8 @@ begin()
 folder = tempfile.TemporaryDirectory()
 PATH = os.path.join(folder.name, "socket")
 FILE = tempfile.NamedTemporaryFile()
-FILE.write(b"from the file\n")
+TEXT = b"from the file: " + word() + b"\n"
+FILE.write(TEXT)
 FILE.flush()
 
 
@@ -35,7 +36,7 @@ def expect_served(look=""):
     connection = connect()
     with open(FILE.name, "rb") as file:
         socket.send_fds(connection, [b"x"], [file.fileno()])
-    expect(answer(connection) == b"from the file\n", "cat to send back what is in the file", "it did not", look)
+    expect(answer(connection) == TEXT, "cat to send back what is in the file", "it did not", look)
 
 
 def expect_no_more(before, look):
@@ -52,7 +53,7 @@ with Attached("filter", PATH, "cat") as server:
     expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None) and
            server.status() is None, "the server to say \"listening on SOCKET\"", lambda: f"it {server.how_it_ended()}")
     before = descriptors(server.pid)
-    expect_served()
+    expect_served("receive_descriptor: the one descriptor that was asked for stays open until the command has it")
 
     step("connect and close, and send a byte without a descriptor")
     connect().close()

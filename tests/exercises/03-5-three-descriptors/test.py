@@ -6,10 +6,13 @@ import array
 SEND = "send_request: one message, with one control message that holds three numbers. cmsg(3)"
 RECEIVE = "receive_request: cmsg_len, and the order of what it covers"
 
+END = random.randint(3, 99)  # an exit status
+
 folder = tempfile.TemporaryDirectory()
 PATH = os.path.join(folder.name, "socket")
 INPUT = os.path.join(folder.name, "input")
-pathlib.Path(INPUT).write_text("from the input\n")
+TEXT = f"from the input: {WORD.decode()}\n"
+pathlib.Path(INPUT).write_text(TEXT)
 
 
 def receive_descriptors(channel):
@@ -63,7 +66,8 @@ def expect_run(look=RECEIVE):
     channel = connect()
     output, error = os.pipe(), os.pipe()
     with open(INPUT, "rb") as file:
-        socket.send_fds(channel, [b"cat; echo a problem >&2; exit 3"], [file.fileno(), output[1], error[1]])
+        socket.send_fds(channel, [f"cat; echo a problem >&2; exit {END}".encode()],
+                        [file.fileno(), output[1], error[1]])
     os.close(output[1])
     os.close(error[1])
     status = reply(channel)
@@ -72,9 +76,9 @@ def expect_run(look=RECEIVE):
     read = [read_from(output[0]), read_from(error[0])]
     for fd in output[0], error[0]:
         os.close(fd)
-    expect(read == [b"from the input\n", b"a problem\n"], "the command to read from the first descriptor, to write to "
+    expect(read == [TEXT.encode(), b"a problem\n"], "the command to read from the first descriptor, to write to "
            "the second, and its errors to the third", f"through the second came {read[0]}, the third {read[1]}", look)
-    expect(status == b"\x03", "the runner to reply with exit status 3", f"it replied {status}", look)
+    expect(status == bytes([END]), f"the runner to reply with exit status {END}", f"it replied {status}", look)
 
 
 def said(text):
@@ -109,14 +113,14 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, open(INPU
         write_to(came[1], b"output")
         write_to(came[2], b"errors")
         read = read_from(came[0])
-        expect((read, client.out(), client.err()) == (b"from the input\n", "output", "errors"),
+        expect((read, client.out(), client.err()) == (TEXT.encode(), "output", "errors"),
                "the descriptors to be its standard input, output and error, in this order",
                lambda: f"reading from the first gave {read}; its output is \"{client.out()}\", its errors are "
                        f"\"{client.err()}\"", SEND)
         for fd in came:
             os.close(fd)
-        channel.send(b"\x07")
-        expect(client.wait() == 7, "run to end with status 7, which is the reply",
+        channel.send(bytes([END]))
+        expect(client.wait() == END, f"run to end with status {END}, which is the reply",
                lambda: f"it {client.how_it_ended()}")
         channel.close()
 os.unlink(PATH)
@@ -130,8 +134,10 @@ with Attached("runner", PATH) as runner:
     expect_closed(before, "receive_request: what is open that is not among the three?")
 
     step("have `run` and `runner` do it together: tr a-z A-Z")
-    with open(INPUT, "rb") as file, Attached("run", PATH, "tr a-z A-Z; exit 5", stdin=file) as client:
-        expect(client.wait() == 5 and client.out() == "FROM THE INPUT\n", "\"FROM THE INPUT\", and exit status 5",
+    with open(INPUT, "rb") as file, Attached("run", PATH, f"tr a-z A-Z; exit {END + 1}",
+                                                 stdin=file) as client:
+        expect(client.wait() == END + 1 and client.out() == TEXT.upper(),
+               f"{TEXT.upper()!r}, and exit status {END + 1}",
                lambda: f"it {client.how_it_ended()}")
 
     step("have `cat` run, with pipes, and look at what it has open")
