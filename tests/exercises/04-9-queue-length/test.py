@@ -1,6 +1,7 @@
 """The server is asked how busy it is, in every state that it can be in, and serves as if nobody had asked."""
 from lesson import *
 
+WORKERS = random.randint(3, 5)
 FORMAT = re.compile(r"(-?\d+) waiting, (-?\d+) of (\d+) busy")
 ARRIVES = "server.c, main and serve: how does SIGTERM arrive there? process.h"
 asked = 0
@@ -21,7 +22,7 @@ def ask(server):
     expect(status is None, expected="the server to go on serving", look=ARRIVES,
            happened=lambda: f"the signal ended it (signal {-status})" if status < 0 else
            f"the signal ended it (exit status {status})")
-    expect(len(said) >= asked, expected="a line such as \"server: 0 waiting, 0 of 3 busy\" on stderr",
+    expect(len(said) >= asked, expected=f"a line such as \"server: 0 waiting, 0 of {WORKERS} busy\" on stderr",
            happened=lambda: f"it said {server.stderr()!r}" if server.stderr() else "it said nothing",
            look=ARRIVES)
     expect(len(said) == asked, expected="one line for each signal", look="process.h, signals_next",
@@ -29,65 +30,79 @@ def ask(server):
     return said[-1]
 
 
-def expect_load(server, waiting, busy, look):
+def expect_load(server, waiting, busy, wait_look="", busy_look=""):
     """The server says so, sooner or later: it may still be busy with what the test did just now."""
     answer = ""
+
+    def said():
+        return tuple(map(int, FORMAT.search(answer).groups()))
 
     def as_expected():
         nonlocal answer
         answer = ask(server)
         time.sleep(0.02)
-        return tuple(map(int, FORMAT.search(answer).groups())) == (waiting, busy, 3)
-    expect(wait_until(as_expected), expected=f"it to say \"{waiting} waiting, {busy} of 3 busy\"", look=look,
-           happened=lambda: f"it says \"{answer}\"")
+        return said() == (waiting, busy, WORKERS)
+
+    if wait_until(as_expected):
+        return
+    if said()[0] != waiting:
+        half, look = "the number of those who wait is another", wait_look or WAITING
+    elif said()[1] != busy:
+        half, look = "the number of busy workers is another", busy_look or BUSY
+    else:
+        half, look = "the number of all workers is another", "server.c: cmdline.workers"
+    fail(f"it to say \"{waiting} waiting, {busy} of {WORKERS} busy\"", f"it says \"{answer}\": {half}", look)
 
 
-WAITING = "tcp(7), TCP_INFO: what of a listener's tcp_info is shown by `ss -lt` as Recv-Q? ss(8)"
-BUSY = "server.c: when does a worker become busy, and in which ways does that end?"
+WAITING = "server.c, where those are counted who wait: who knows how long the backlog is? The README, \"What to read\""
+BUSY = "server.c, where the busy workers are counted: when does a worker become busy, and in which ways does that end?"
 
 begin()
-step("start the server with 3 workers, and send it SIGUSR1")
-with Server("server", "3") as server:
+step(f"start the server with {WORKERS} workers, and send it SIGUSR1")
+with Server("server", WORKERS) as server:
     settle(server)
-    expect_load(server, 0, 0, BUSY)
+    expect_load(server, 0, 0)
 
-    step("connect twice, and ask")
-    served = [server.connect(), server.connect()]
+    FEW = random.randint(1, WORKERS - 1)
+    step(f"connect {'once' if FEW == 1 else f'{FEW} times'}, and ask")
+    served = [server.connect() for _ in range(FEW)]
     for connection in served:
-        expect_echo(connection, b"hello")
-    expect_load(server, 0, 2, BUSY)
+        expect_echo(connection, WORD)
+    expect_load(server, 0, FEW)
 
-    step("connect a third time, then with 4 more clients, and ask")
-    served.append(server.connect())
-    expect_echo(served[-1], b"hello")
-    clients = [server.connect() for _ in range(4)]
+    WAIT = random.randint(3, 7)
+    step(f"connect until all {WORKERS} workers are busy, then with {WAIT} more clients, and ask")
+    for _ in range(WORKERS - FEW):
+        served.append(server.connect())
+        expect_echo(served[-1], WORD)
+    clients = [server.connect() for _ in range(WAIT)]
     for client in clients:
-        client.sendall(b"hello")
+        client.sendall(WORD)
     wait_until(lambda: all(server_end(server, c) is not None for c in clients))
     rests(server.pid)
-    expect_load(server, 4, 3, WAITING)
+    expect_load(server, WAIT, WORKERS)
     for connection in served:
-        expect_echo(connection, b"and more", expected="the three to be served as if nobody had asked")
+        expect_echo(connection, b"and more", expected="all who are served to be served as if nobody had asked")
 
-    step("close one of the three, and ask")
+    step("close one of those that are served, and ask")
     served.pop().close()
     answered = select.select(clients, [], [], PATIENCE)[0]
     expect(answered, expected="a client that waited to be served", happened=f"nothing came in {PATIENCE:g} seconds")
-    expect_reply(answered[0], b"hello", expected="a client that waited to be served",
+    expect_reply(answered[0], WORD, expected="a client that waited to be served",
                  look="server.c: to count the clients that wait, none of them need be accepted")
-    expect_load(server, 3, 3, WAITING)
+    expect_load(server, WAIT - 1, WORKERS)
 
-    step("kill the workers that serve the other two, and ask")
-    for connection in served:
+    step("kill the workers that serve two others, and ask")
+    for connection in served[:2]:
         for pid in holders(server, connection):
             if pid != server.pid:
                 kill(pid)
-    wait_until(lambda: len(server.living_children()) == len(server.children()) == 3)
+    wait_until(lambda: len(server.living_children()) == len(server.children()) == WORKERS)
     settle(server)
     expect(len(lines(server)) == asked,
            expected="one line for each SIGUSR1, and none for another signal", look=ARRIVES,
            happened=f"{len(lines(server))} lines for {asked} signals, after two workers have died")
-    expect_load(server, 1, 3, BUSY)
+    expect_load(server, WAIT - 3, WORKERS, busy_look=f"{BUSY} Two have died, and two new ones serve")
 
     step("send 100 signals, and close all connections but one")
     for _ in range(100):
@@ -97,11 +112,54 @@ with Server("server", "3") as server:
     expect(asked >= 1, expected="at least one line", happened="none")
     keep = answered[0]
     expect_echo(keep, b"and more")
-    expect_replies([c for c in clients if c is not keep], b"hello", expected="all who waited to be served")
-    expect_load(server, 0, 1, BUSY)
+    expect_replies([c for c in clients if c is not keep], WORD, expected="all who waited to be served")
+    for connection in served[2:]:
+        connection.close()
+    expect_load(server, 0, 1)
     keep.close()
-    expect_load(server, 0, 0, BUSY)
+    expect_load(server, 0, 0)
+
+    step("kill a worker while the server can start no process (RLIMIT_NPROC), so that a place is vacant; and ask")
+    with no_more_processes(server):
+        victim = server.living_children()[0]
+        kill(victim)
+        wait_until(lambda: victim not in server.children())
+        expect_load(server, 0, 0, busy_look=f"{BUSY} There is no process in a vacant place")
+    expect(wait_until(lambda: len(server.living_children()) == WORKERS), expected=f"{WORKERS} workers again",
+           happened=lambda: f"{len(server.living_children())} workers", look="server.c, serve")
+    settle(server)
+
+    HELD = random.randint(0, 3)
+    step(f"let the server pass no descriptor on, so that it holds the client that it has accepted; connect, and "
+         f"{HELD} times more; and ask")
+    with no_hand_over(server):
+        clients = [server.connect()]
+        wait_until(lambda: server_end(server, clients[0]))
+        clients += [server.connect() for _ in range(HELD)]
+        wait_until(lambda: all(server_end(server, client) is not None for client in clients))
+        expect_load(server, HELD + 1, 0, wait_look="server.c: who is connected, not with a worker, and not in the "
+                                                   "backlog any more? Where does the master keep a connection?")
+    for client in clients:
+        client.sendall(WORD)
+    expect_replies(clients, WORD, expected="all who waited to be served")
 
     step("end the server with SIGTERM")
+    expect_stop(server, look="server.c, serve")
+
+step("start the server with a stderr that nobody reads, and that is full; send it SIGUSR1, and connect")
+reader, writer = os.pipe()
+os.set_blocking(writer, False)
+with contextlib.suppress(BlockingIOError):
+    while True:
+        os.write(writer, bytes(4096))
+os.set_blocking(writer, True)
+with open(writer, "wb", buffering=0) as full, Server("server", WORKERS, stderr=full) as server:
+    settle(server)
+    for _ in range(3):
+        os.kill(server.pid, signal.SIGUSR1)
+        rests(server.pid)
+    expect_echo(server.connect(), WORD, expected="the client to be served, whether or not somebody reads stderr",
+                look="server.c: how is the line said? write(2) to a pipe that is full waits until somebody reads it. "
+                     "log.h")
     expect_stop(server, look="server.c, serve")
 passed()
