@@ -5,13 +5,13 @@ LOOK = "server.c, accept_connections: what does accept do when nobody waits? acc
        "listener's flags"
 
 begin()
-step("start the server with 3 workers, and connect; wait a little, and send \"hello\"")
+step("start the server with 3 workers, and connect; wait a little, and send a word")
 with Server("server", "3") as server:
     settle(server)
     silent = server.connect()
     wait_until(lambda: server_end(server, silent) or select.select([silent], [], [], 0)[0])
     settle(server)
-    expect_echo(silent, b"hello", look="server.c, accept_connections: is it the listener or the connection that shall "
+    expect_echo(silent, WORD, look="server.c, accept_connections: is it the listener or the connection that shall "
                                        "not block? What does echo do with a connection that does not block?")
 
     step("kill a worker that is idle")
@@ -26,9 +26,17 @@ with Server("server", "3") as server:
     for _ in range(2):
         clients = [server.connect() for _ in range(6)]
         for client in clients:
-            client.sendall(b"hello")
+            client.sendall(WORD)
         silent.close()
-        expect_replies(clients, b"hello", look=LOOK)
+        expect_replies(clients, WORD, look=LOOK)
+
+    step("look at the flags of the listener (/proc/PID/fdinfo)")
+    listener = listener_of(server)
+    expect(listener is None or flags(server.pid, listener) & os.O_NONBLOCK,
+           expected="the listener not to block: O_NONBLOCK",
+           happened="it blocks. What select saw may be gone when accept looks, and then the master waits there, and "
+                    "hears nothing",
+           look="server.c, main: who says that the listener blocks, and for whose sake? select(2), BUGS")
 
     step("end the server with SIGTERM")
     expect_stop(server, look=LOOK)
