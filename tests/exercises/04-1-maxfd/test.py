@@ -1,38 +1,28 @@
 """select is to see the listener, `signals`, and every worker's channel,
 whichever of them is the highest."""
+import fcntl
+
 from lesson import *
 
 LOOK = "server.c, wait_readable: what does the first argument of select mean? select(2)"
 
 
 def what_select_sees(server):
-    """The number that select was given, from /proc/PID/syscall where that can be read, and what it
-    should see."""
-    listeners = {f"socket:[{inode}]" for port, _, tcp_state, _, inode in tcp_sockets()
-                 if (port, tcp_state) == (server.port, 10)}
-    opened = descriptors(server.pid)
-    listener = next((number for number, what in opened.items() if what in listeners), None)
-    try:
-        with open(f"/proc/{server.pid}/syscall", encoding="ascii") as file:
-            number, first, *_ = file.read().split()
-        below = int(first, 16) if int(number) in SELECTS.get(os.uname().machine, ()) else None
-    except (OSError, ValueError):
-        below = None
-    seen = f"; select looks at the descriptors below {below}" if below is not None else ""
-    return (f"nothing came in {PATIENCE:g} seconds{seen}, the listener is descriptor {listener}, "
-            f"and {max(opened, default=None)} the highest that is open")
-
-
-SELECTS = {"x86_64": (23, 270), "aarch64": (72,), "riscv64": (72,)}  # select and pselect6
+    """The number that select was given, where the kernel tells, and what it should see."""
+    call, below = call_of(server.pid)
+    seen = f"; select looks at the descriptors below {below}" if call == "select" else ""
+    return (f"nothing came in {PATIENCE:g} seconds{seen}, the listener is descriptor "
+            f"{listener_of(server)}, and {max(descriptors(server.pid), default=None)} the highest "
+            f"that is open")
 
 
 def connect_and_echo(server, look=LOOK):
     """Gives a connection, with the process that serves it."""
     connection = server.connect()
-    connection.sendall(b"hello")
-    expect(select.select([connection], [], [], PATIENCE)[0], expected="\"hello\" to come back",
+    connection.sendall(WORD)
+    expect(select.select([connection], [], [], PATIENCE)[0], expected="what was sent to come back",
            happened=lambda: what_select_sees(server), look=look)
-    expect_reply(connection, b"hello", look=look)
+    expect_reply(connection, WORD, look=look)
     settle(server)
     return connection, next((pid for pid in holders(server, connection) if pid != server.pid), None)
 
@@ -48,7 +38,7 @@ def expect_two_at_a_time(server, look=LOOK):
 
 
 begin()
-step("start the server with 2 workers, and send \"hello\"")
+step("start the server with 2 workers, and send a word")
 with Server("server", "2") as server:
     first, _ = connect_and_echo(server)
 
@@ -82,6 +72,36 @@ with Server("server", "2") as server:
                                           "watched, also when the last one in the table is not "
                                           "the highest?")
 
+    for name in "first", "second":
+        step(f"kill the {name} worker; connect twice, and twice more")
+        victim = expect_two_at_a_time(server)[name == "second"]
+        kill(victim)
+        wait_until(lambda: victim not in server.children() and len(server.living_children()) == 2)
+        settle(server)
+        for _ in range(2):
+            expect_two_at_a_time(server, look="server.c, wait_readable: is every worker's channel "
+                                              "watched, also when the last one that was opened is "
+                                              "not the highest?")
+
+    call, below = call_of(server.pid)
+    if call == "select" and below >= 1024:
+        remark(f"select is told to look at all descriptors below {below}, each time")
+
     step("end the server with SIGTERM")
     expect_stop(server, look="server.c, wait_readable: the descriptor `signals` is watched, too")
+
+# Not each number below its channels is the server's.
+with open(fcntl.fcntl(sys.stdin.fileno(), fcntl.F_DUPFD, random.randint(6, 8)), "rb") as taken:
+    workers = taken.fileno()
+    step(f"start the server with {workers} workers and a descriptor {taken.fileno()} that it has "
+         "inherited; connect as many times, and again")
+    with Server("server", workers, keep=[taken]) as server:
+        for _ in range(2):
+            connections = [connect_and_echo(server, look="server.c, wait_readable: the kernel gives "
+                                                         "the lowest number that is free. Who but "
+                                                         "the kernel knows which is the highest?")[0]
+                           for _ in range(workers)]
+            for connection in connections:
+                connection.close()
+            settle(server)
 passed()

@@ -11,9 +11,9 @@ def those_left(server):
     return f"{living} living worker{'' if living == 1 else 's'}, {zombies} zombie{'' if zombies == 1 else 's'}{busy}"
 
 
-def expect_all_well(server, workers, open_before):
+def expect_all_well(server, workers, open_before, look=LOOK):
     """There are so many workers, the master waits, and has no descriptor more than it had."""
-    expect(wait_until(lambda: len(server.living_children()) == workers), happened=lambda: those_left(server), look=LOOK,
+    expect(wait_until(lambda: len(server.living_children()) == workers), happened=lambda: those_left(server), look=look,
            expected=f"{workers} workers, since one that dies is replaced")
     expect(wait_until(lambda: len(server.children()) == workers), happened=lambda: those_left(server),
            expected=f"{workers} workers, and no zombie", look="server.c: who takes the status of a worker that has "
@@ -30,7 +30,7 @@ begin()
 step("start the server with 2 workers, and kill one of them with SIGKILL")
 with Server("server", "2") as server:
     settle(server)
-    expect_echo(server.connect(), b"hello")
+    expect_echo(server.connect(), WORD)
     settle(server)
     before = descriptors(server.pid)
     kill(server.children()[0])
@@ -39,14 +39,14 @@ with Server("server", "2") as server:
     step("connect twice, and send through both connections")
     first, second = server.connect(), server.connect()
     for connection in first, second:
-        expect_echo(connection, b"hello", look=LOOK)
+        expect_echo(connection, WORD, look=LOOK)
 
     step("kill the worker that serves the first connection")
     victims = [pid for pid in holders(server, first) if pid != server.pid]
     expect(len(victims) == 1, expected="one worker to serve it", happened=f"{len(victims)} children have it open")
     kill(victims[0])
     expect_all_well(server, 2, before)
-    expect_echo(second, b"hello", expected="the second connection to be served as if nothing had happened", look=LOOK)
+    expect_echo(second, WORD, expected="the second connection to be served as if nothing had happened", look=LOOK)
     second.close()
 
     step("kill both workers and connect, while the master is stopped (SIGSTOP) and goes on later (SIGCONT)")
@@ -57,9 +57,21 @@ with Server("server", "2") as server:
     third = server.connect()
     wait_until(lambda: server_end(server, third) is not None)
     os.kill(server.pid, signal.SIGCONT)
-    expect_echo(third, b"hello", look=HAND, expected="the client to be served by a new worker")
+    expect_echo(third, WORD, look=HAND, expected="the client to be served by a new worker")
     expect_all_well(server, 2, before)
     third.close()
+
+    step("keep a worker's channel open, as a process would that it has started, and kill the worker")
+    settle(server)
+    victim = server.living_children()[0]
+    channel = next(number for number, what in descriptors(victim).items() if what.startswith("socket:"))
+    copy = copy_of(victim, channel)
+    kill(victim)
+    expect_all_well(server, 2, before, look="server.c: while somebody has its channel open, no end-of-file comes from "
+                                            "a dead worker. What tells that it is dead, and which one it was? "
+                                            "waitpid(2)")
+    if copy is not None:
+        os.close(copy)
 
     step("end the server with SIGTERM")
     expect_stop(server, look="server.c, serve")

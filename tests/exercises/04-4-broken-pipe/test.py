@@ -5,7 +5,7 @@ begin()
 step("start the server with 1 worker, and reset the connection before the worker, which is stopped, has echoed all")
 with Server("server", "1") as server:
     connection = server.connect()
-    expect_echo(connection, b"hello")
+    expect_echo(connection, WORD)
     worker = server.children()[0]
     os.kill(worker, signal.SIGSTOP)
     wait_until(lambda: state(worker) == "T")
@@ -17,7 +17,7 @@ with Server("server", "1") as server:
     wait_until(lambda: not any((local, remote) == (server.port, port) for local, remote, *_ in tcp_sockets()))
     os.kill(worker, signal.SIGCONT)
     again = server.connect()
-    expect_echo(again, b"hello", expected="the next client to be served")
+    expect_echo(again, WORD, expected="the next client to be served")
     expect(server.children() == [worker], expected="the worker to serve the next client",
            happened="the worker has ended, and another one serves: writing to a client that has gone is signal 13, "
                     "SIGPIPE",
@@ -28,7 +28,7 @@ with Server("server", "1") as server:
 step("start the server with 2 workers, and stop the master; kill both workers, connect, and let the master go on")
 with Server("server", "2") as server:
     settle(server)
-    expect_echo(server.connect(), b"hello")
+    expect_echo(server.connect(), WORD)
     settle(server)
     os.kill(server.pid, signal.SIGSTOP)
     wait_until(lambda: state(server.pid) == "T")
@@ -36,7 +36,7 @@ with Server("server", "2") as server:
     client = server.connect()
     wait_until(lambda: server_end(server, client) is not None)
     os.kill(server.pid, signal.SIGCONT)
-    client.sendall(b"hello")
+    client.sendall(WORD)
     wait_until(lambda: select.select([client], [], [], 0)[0] or state(server.pid) in ("Z", None))
     status = server.wait(0)
     expect(status is None, expected="the master to go on, and a new worker to serve the client",
@@ -47,7 +47,7 @@ with Server("server", "2") as server:
     expect(wait_until(lambda: len(server.living_children()) == 2), expected="two new workers",
            happened=lambda: f"{len(server.living_children())} living workers",
            look="server.c, hand_over: what becomes of a worker that is dead?")
-    expect_reply(client, b"hello", expected="the client to be served by a new worker",
+    expect_reply(client, WORD, expected="the client to be served by a new worker",
                  look="server.c, hand_over: the worker that was to have the connection is dead; what of the connection?")
 
     step("end the server with SIGTERM")

@@ -23,7 +23,7 @@ begin()
 step("start the server with 3 workers, and kill the master (SIGKILL)")
 with Server("server", "3") as server:
     settle(server)
-    expect_echo(server.connect(), b"hello")
+    expect_echo(server.connect(), WORD)
     settle(server)
     workers = server.children()
     kill_master(server)
@@ -35,7 +35,7 @@ with Server("server", "3") as server:
     connections = {}
     for _ in range(3):
         connection = server.connect()
-        expect_echo(connection, b"hello")
+        expect_echo(connection, WORD)
         rests(server.pid)
         connections[holders(server, connection)[-1]] = connection
     workers = server.children()
@@ -55,7 +55,7 @@ with Server("server", "3") as server:
 step("start it with 3 workers; kill the first and wait for a new one; let the new one serve, and kill the master")
 with Server("server", "3") as server:
     settle(server)
-    expect_echo(server.connect(), b"hello")
+    expect_echo(server.connect(), WORD)
     settle(server)
     old = server.children()
     kill(old[0])
@@ -67,7 +67,7 @@ with Server("server", "3") as server:
     while not connections or new not in holders(server, connections[-1]):
         expect(len(connections) < 3, expected="the new worker to serve, too", happened="it has got no client")
         connections.append(server.connect())
-        expect_echo(connections[-1], b"hello")
+        expect_echo(connections[-1], WORD)
         rests(server.pid)
     for connection in connections[:-1]:
         connection.close()

@@ -1,14 +1,15 @@
 """Who serves which connection shows how long a worker lives. Everyone must be served, whoever it is that ends."""
 from lesson import *
 
-LOOK = "server.c, worker_begin: its loop is the life of a worker"
+LOOK = "server.c, worker_begin: its loop is the life of a worker. One that has said that it is idle may be sent a " \
+       "connection at any time"
 
 
 def connect(server, number):
     """Makes connection `number`, and gives it with the process that serves it."""
     connection = server.connect()
     served = f"connection {number} to be served to the end"
-    expect_echo(connection, b"hello", expected=served, look=LOOK)
+    expect_echo(connection, WORD, expected=served, look=LOOK)
     expect(rests(server.pid), expected="the master to wait", happened="the master never waits: it takes all of a CPU")
     expect_echo(connection, b"and more", expected=served,
                 look="server.c: how does a worker end? It must not have a connection then")
@@ -55,7 +56,7 @@ with Server("server", "2", env={"LIFE": "3"}) as server:
                happened=f"another process serves number {number}", look="server.c: whose connections are counted?")
     expect(served_by[3] != served_by[0], expected="a new worker to serve the fourth",
            happened="the same worker serves it", look=LOOK)
-    expect_echo(kept, b"hello", expected="the first client to be served still",
+    expect_echo(kept, WORD, expected="the first client to be served still",
                 look="server.c: which worker ends, and when?")
     expect(holders(server, kept) == [keeper], expected="its worker to have stayed", happened="another one has it")
     kept.close()
@@ -68,9 +69,9 @@ with Server("server", "3", env={"LIFE": "2"}) as server:
     for _ in range(25):
         clients = [server.connect() for _ in range(6)]
         for client in clients:
-            client.sendall(b"hello")
-        expect_replies(clients, b"hello", expected="every client to be served",
-                       look="server.c: a worker that has said that it is idle may be sent a connection at any time")
+            client.sendall(WORD)
+        expect_replies(clients, WORD, expected="every client to be served",
+                       look=LOOK)
     expect_calm(server, 3)
     rests(server.pid)
     expect(len(descriptors(server.pid)) == before, expected=f"the master to have {before} descriptors open, as before",
@@ -81,11 +82,11 @@ step("start it with LIFE=1 and 1 worker, and come with 24 clients at once")
 with Server("server", "1", env={"LIFE": "1"}) as server:
     clients = [server.connect() for _ in range(24)]
     for client in clients:
-        client.sendall(b"hello")
+        client.sendall(WORD)
     patience_ends, left = time.monotonic() + PATIENCE, list(clients)
     while left and time.monotonic() < patience_ends:
         for client in select.select(left, [], [], max(0, patience_ends - time.monotonic()))[0]:
-            expect_reply(client, b"hello", expected="every client to be served", look=LOOK)
+            expect_reply(client, WORD, expected="every client to be served", look=LOOK)
             client.close()
             left.remove(client)
     expect(not left, expected="every client to be served, by one new worker after the other",
@@ -94,12 +95,32 @@ with Server("server", "1", env={"LIFE": "1"}) as server:
                 "time? How can the master know that a worker has done its work?")
     expect_calm(server, 1)
 
+step("start it with LIFE=1 and 1 worker, all on one CPU; connect, let a second client wait, and let the first go; "
+     "ten times")
+CPU = min(os.sched_getaffinity(0))
+with Server("server", "1", env={"LIFE": "1"}) as server:
+    os.sched_setaffinity(server.pid, {CPU})
+    client = server.connect()
+    for number in range(1, 11):
+        expect_echo(client, WORD, expected=f"client {number} to be served", look=LOOK)
+        # Whatever its worker says, the master hears of it at once, and goes first.
+        for worker in server.living_children():
+            os.sched_setaffinity(worker, {CPU})
+            os.sched_setscheduler(worker, os.SCHED_IDLE, os.sched_param(0))
+        waits = server.connect()
+        wait_until(lambda: server_end(server, waits) is not None)
+        rests(server.pid)
+        client.close()
+        client = waits
+    expect_echo(client, WORD, expected="the last client to be served", look=LOOK)
+    client.close()
+
 step("start it without LIFE, and connect 20 times to its only worker")
 with Server("server", "1") as server:
     serving = set()
     for number in range(1, 21):
         connection = server.connect()
-        expect_echo(connection, b"hello")
+        expect_echo(connection, WORD)
         serving.update(server.living_children())
         connection.close()
     expect(len(serving) == 1, expected="one worker to serve them all", happened=f"{len(serving)} served", look=LOOK)
