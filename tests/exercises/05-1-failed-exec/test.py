@@ -3,7 +3,7 @@ from lesson import *
 
 import errno
 
-WORKERS = 3
+WORKERS = random.randint(3, 5)
 LOOK = "server.c, start_workers: which process comes back from execl, and where does it go on?"
 
 
@@ -39,6 +39,11 @@ for what, path, error in (("a file that is not there", os.path.join(folder.name,
         expect(os.strerror(error) in server.err(), f"the reason on stderr: {os.strerror(error)}", how_it_is,
                "server.c, worker_report: how does the master learn why a worker cannot start? pool_cannot_start in "
                "pool.h")
+        # So says its worker_report, of a worker of which it has only seen the end.
+        expect("a worker has ended" not in server.err(), "the server itself to say the reason",
+               lambda: f"it does not know: {server.err().strip().splitlines()[-1]}",
+               "server.c, worker_report: how does the master learn why a worker cannot start? pool_cannot_start in "
+               "pool.h")
         expect("listening" not in server.out(), "the server not to say that it listens", how_it_is, LOOK)
         expect(wait_until(lambda: not session_of(server.pid)), "no process to be left",
                lambda: f"{len(session_of(server.pid))} still run", LOOK)
@@ -47,6 +52,6 @@ step(f"start the server with {WORKERS} workers that can be run, and talk to each
 with Server("server", "-w", program_path("worker"), WORKERS) as server:
     connections = [server.connect() for _ in range(WORKERS)]
     for connection in connections:
-        expect_echo(connection, b"hello", look="server.c, start_workers")
+        expect_echo(connection, WORD, look="server.c, start_workers")
     expect(len(server.children()) == WORKERS, f"{WORKERS} workers", lambda: f"{len(server.children())} children")
 passed()

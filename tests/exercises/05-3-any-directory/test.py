@@ -17,7 +17,7 @@ def expect_works(what, script, *arguments, look=LOOK):
     os.chmod(path, 0o755)
     with Server(path, *arguments, 2, look=look) as server:
         connection = server.connect()
-        expect_echo(connection, b"hello", look=look)
+        expect_echo(connection, WORD, look=look)
         return os.readlink(f"/proc/{server.children()[0]}/exe")
 
 

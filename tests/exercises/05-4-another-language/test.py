@@ -7,13 +7,31 @@ RECEIVE = "worker.py, where a message is received: recvmsg and its control messa
 REPORT = "the protocol in pool.h: when does a worker report, and what?"
 
 
+# Gives the worker another name, in /proc/PID/comm, when it receives without asking for close-on-exec: so nothing is
+# opened in it for this test. Python loads it at its start.
+HOOK = """
+import ctypes, socket
+libc, original, PR_SET_NAME = ctypes.CDLL(None), socket.socket.recvmsg, 15
+
+def recvmsg(self, size, room=0, flags=0):
+    if not flags & socket.MSG_CMSG_CLOEXEC:
+        libc.prctl(PR_SET_NAME, b"not on arrival", 0, 0, 0)
+    return original(self, size, room, flags)
+
+socket.socket.recvmsg = recvmsg
+"""
+hooks = tempfile.TemporaryDirectory()
+pathlib.Path(hooks.name, "sitecustomize.py").write_text(HOOK)
+
+
 class Worker(Attached):
     """The worker, and .channel, the server's end."""
 
     def __init__(self):
         self.channel, self.theirs = socket.socketpair()
         self.channel.settimeout(PATIENCE)
-        super().__init__(sys.executable, program_path("worker.py"), stdin=self.theirs)
+        super().__init__(sys.executable, program_path("worker.py"), stdin=self.theirs,
+                         env={"PYTHONPATH": hooks.name})
 
     def __enter__(self):
         super().__enter__()
@@ -86,7 +104,7 @@ with Worker() as worker:
 
     step("hand it a connection, and send 5 bytes and end-of-file through it")
     client = worker.hand_over()
-    expect_digest(client, b"hello")
+    expect_digest(client, WORD)
     worker.expect_idle()
 
     step("hand it a connection, and send 1000000 bytes and end-of-file through it")
@@ -95,6 +113,10 @@ with Worker() as worker:
     client.sendall(b"x")
     expect(wait_until(lambda: set(descriptors(worker.pid)) - before), "the worker to receive it",
            f"it {worker.how_it_ended()}", RECEIVE)
+    expect("not on arrival" not in pathlib.Path(f"/proc/{worker.pid}/comm").read_text(),
+           "the connection to be close-on-exec on arrival",
+           "it is not; even if it is so a moment later, meanwhile another thread may start a program",
+           "socket.MSG_CMSG_CLOEXEC among the flags of recvmsg; recv_fds does not pass it on")
     number = max(set(descriptors(worker.pid)) - before, default=0)
     flags = re.search(r"^flags:\s*(\d+)", pathlib.Path(f"/proc/{worker.pid}/fdinfo/{number}").read_text(), re.MULTILINE)
     expect(int(flags[1], 8) & os.O_CLOEXEC, "the connection to be close-on-exec", "it is not",
@@ -124,7 +146,7 @@ with Worker() as worker:
         connection, _ = listener.accept()
     socket.send_fds(worker.channel, [b"\0"], [connection.fileno()])
     connection.close()
-    client.sendall(b"hello")
+    client.sendall(WORD)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     worker.expect_idle("worker.py: what does serve raise when the connection breaks, and whose affair is that?")
@@ -141,7 +163,7 @@ with Worker() as worker:
     client = worker.hand_over()
     wait_until(lambda: len(descriptors(worker.pid)) > 3)
     worker.channel.close()
-    expect_digest(client, b"hello", "worker.py: is the connection served to its end?")
+    expect_digest(client, WORD, "worker.py: is the connection served to its end?")
     worker.expect_end(0, 0, "worker.py: what does a report raise when the server has gone?")
 
 step("close the server's end of the channel with the worker's report unread, which resets the channel")
@@ -170,7 +192,7 @@ with Worker() as worker:
 step("hand a connection to a worker that is at its limit of descriptors")
 with Worker() as worker:
     worker.expect_idle()
-    expect_digest(worker.hand_over(), b"hello")
+    expect_digest(worker.hand_over(), WORD)
     worker.expect_idle()
     lowest = next(number for number in range(64) if number not in descriptors(worker.pid))
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (lowest, 64))

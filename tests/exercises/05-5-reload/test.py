@@ -5,6 +5,7 @@ import shutil
 
 begin()
 folder = tempfile.TemporaryDirectory()
+HELLO, SHOUT = WORD.decode(), WORD.decode().upper()
 PROGRAM = os.path.join(folder.name, "worker")
 RELOAD = "server.c, serve, where SIGHUP is received"
 
@@ -15,7 +16,7 @@ def install(name):
     os.replace(PROGRAM + ".new", PROGRAM)
 
 
-def exchange(connection, text=b"hello"):
+def exchange(connection, text=WORD):
     """Sends `text`, and gives the answer, or in words why there is none."""
     try:
         connection.sendall(text)
@@ -55,18 +56,18 @@ install("worker")
 step("start the server with 2 workers that echo")
 with Server("server", "-w", PROGRAM, "2") as server:
     answers = ask()
-    expect(answers == ["hello"], "hello to come back", f"what came is: {answers[0]}")
+    expect(answers == [HELLO], f"{HELLO} to come back", f"what came is: {answers[0]}")
     settle()
     before = len(descriptors(server.pid))
 
     step("open a connection; put a program that answers in capitals in the place of the worker; send SIGHUP")
     long = server.connect()
-    expect_echo(long, b"hello")
+    expect_echo(long, WORD)
     install("shout")
     send_hangup()
     for number in range(10):
         answer, = ask()
-        expect(answer == "HELLO", "all new connections to be answered HELLO from then on", f"the answer is: {answer}",
+        expect(answer == SHOUT, f"all new connections to be answered {SHOUT} from then on", f"the answer is: {answer}",
                RELOAD if number == 0 else "server.c: which workers may still get a connection?")
 
     step("after that, talk through the connection that was open before")
@@ -75,7 +76,7 @@ with Server("server", "-w", PROGRAM, "2") as server:
     step("after that, close it, and open two at once")
     long.close()
     answers = ask(2)
-    expect(answers == ["HELLO", "HELLO"], "both to be answered HELLO", f"the answers are {answers}",
+    expect(answers == [SHOUT, SHOUT], f"both to be answered {SHOUT}", f"the answers are {answers}",
            "server.c, worker_report: what becomes of a worker that was busy when SIGHUP came?")
     expect(wait_until(lambda: len(server.children()) == 2), "2 workers, and no other child",
            lambda: f"there are {len(server.children())} children: " + ", ".join(
@@ -86,7 +87,7 @@ with Server("server", "-w", PROGRAM, "2") as server:
     served = [server.connect(), server.connect()]
     for client in served:
         answer = exchange(client)
-        expect(answer == "HELLO", "an answer on both", f"what came is: {answer}", RELOAD)
+        expect(answer == SHOUT, "an answer on both", f"what came is: {answer}", RELOAD)
     third = server.connect()
     install("worker")
     send_hangup()
@@ -95,27 +96,36 @@ with Server("server", "-w", PROGRAM, "2") as server:
            lambda: f"there are {len(server.living_children())}", "server.c: when may the new worker be started?")
     for client in served:
         answer = exchange(client)
-        expect(answer == "HELLO", "both connections to be served on", f"what came is: {answer}",
+        expect(answer == SHOUT, "both connections to be served on", f"what came is: {answer}",
                "server.c: which workers may be ended at once, and when the others?")
     served[0].close()
     answer = exchange(third)
-    expect(answer == "hello", "the third to be served by a new worker once there is one", f"what came is: {answer}",
+    expect(answer == HELLO, "the third to be served by a new worker once there is one", f"what came is: {answer}",
            "server.c: what becomes of clients that wait in the backlog? The listener stays as it is")
     served[1].close()
     third.close()
     answers = ask(2)
-    expect(answers == ["hello", "hello"], "both new ones to be answered hello", f"the answers are {answers}", RELOAD)
+    expect(answers == [HELLO, HELLO], f"both new ones to be answered {HELLO}", f"the answers are {answers}", RELOAD)
 
     step("send SIGHUP 20 times, and open a connection each time")
     for _ in range(20):
         os.kill(server.pid, signal.SIGHUP)
         answer, = ask()
-        expect(answer == "hello", "every connection to be served", f"what came is: {answer}", RELOAD)
+        expect(answer == HELLO, "every connection to be served", f"what came is: {answer}", RELOAD)
+
+    step("serve some more clients, two at a time, without another SIGHUP")
+    settle()
+    ask(2)  # whoever was still to be replaced has been
+    workers = server.children()
+    for _ in range(3):
+        ask(2)
+        settle()
+    expect(server.children() == workers, "the same two workers to serve them all", "there is another worker",
+           "server.c: once a worker is a new one, what still says that it is to be replaced?")
 
     step("remove the program, and send SIGHUP")
-    settle()
     answers = ask(2)
-    expect(answers == ["hello", "hello"], "both workers to serve", f"the answers are {answers}", RELOAD)
+    expect(answers == [HELLO, HELLO], "both workers to serve", f"the answers are {answers}", RELOAD)
     workers, said = server.children(), server.stderr()
     os.unlink(PROGRAM)
     send_hangup()
@@ -123,14 +133,25 @@ with Server("server", "-w", PROGRAM, "2") as server:
            "No such file" in server.stderr(), "the server to say on stderr: No such file or directory",
            lambda: "it said nothing" if server.stderr() == said else f"it said: {server.stderr()[len(said):].strip()}",
            "server.c: before a worker is ended, can another be started? access(2)")
-    expect(ask(2) == ["hello", "hello"] and server.children() == workers, "the workers to stay as they are",
+    expect(ask(2) == [HELLO, HELLO] and server.children() == workers, "the workers to stay as they are",
+           "they are not the same", "server.c: before a worker is ended, can another be started? access(2)")
+
+    step("put a file in its place that may not be executed, and send SIGHUP")
+    said = server.stderr()
+    pathlib.Path(PROGRAM).write_text("This is no program.\n")
+    send_hangup()
+    expect(wait_until(lambda: server.stderr() != said or state(server.pid) in (None, "Z")) and
+           "Permission denied" in server.stderr(), "the server to say on stderr: Permission denied",
+           lambda: "it said nothing" if server.stderr() == said else f"it said: {server.stderr()[len(said):].strip()}",
+           "server.c: before a worker is ended, can another be started? access(2): what can it be asked?")
+    expect(ask(2) == [HELLO, HELLO] and server.children() == workers, "the workers to stay as they are",
            "they are not the same", "server.c: before a worker is ended, can another be started? access(2)")
 
     step("put it back, send SIGHUP, and look at what the server has open")
     install("shout")
     send_hangup()
     answers = ask(2)
-    expect(answers == ["HELLO", "HELLO"], "both new ones to be answered HELLO", f"the answers are {answers}", RELOAD)
+    expect(answers == [SHOUT, SHOUT], f"both new ones to be answered {SHOUT}", f"the answers are {answers}", RELOAD)
     expect(wait_until(lambda: len(descriptors(server.pid)) == before), f"{before} descriptors, as at the beginning",
            lambda: f"it has {len(descriptors(server.pid))}",
            "server.c: who closes the channel of a worker that has gone?")
