@@ -33,7 +33,7 @@ with Server("server", "2") as server:
     count = sum(map(dropped, waiting))
     expect(count == 0, expected="them to wait until a worker is free",
            happened=f"{count} of the 4 connections {'was' if count == 1 else 'were'} closed", look=LOOK)
-    expect(len(server.living_children()) <= 2, expected="2 children, since the server has 2 workers",
+    expect(len(server.living_children()) == 2, expected="2 children, since the server has 2 workers",
            happened=lambda: f"there are {len(server.living_children())}", look=LOOK_BOUND)
     held_now = len(descriptors(server.pid)) - before
     expect(held_now <= 1, expected="them to wait in the backlog of the listener, where they cost the server nothing",

@@ -16,13 +16,19 @@ def what_select_sees(server):
             f"that is open")
 
 
-def connect_and_echo(server, look=LOOK):
-    """Gives a connection, with the process that serves it."""
+def echoed(server, look=LOOK):
+    """Gives a connection that is served."""
     connection = server.connect()
     connection.sendall(WORD)
     expect(select.select([connection], [], [], PATIENCE)[0], expected="what was sent to come back",
            happened=lambda: what_select_sees(server), look=look)
     expect_reply(connection, WORD, look=look)
+    return connection
+
+
+def connect_and_echo(server, look=LOOK):
+    """Gives a connection, with the process that serves it."""
+    connection = echoed(server, look)
     settle(server)
     return connection, next((pid for pid in holders(server, connection) if pid != server.pid), None)
 
@@ -97,9 +103,9 @@ with open(fcntl.fcntl(sys.stdin.fileno(), fcntl.F_DUPFD, random.randint(6, 8)), 
          "inherited; connect as many times, and again")
     with Server("server", workers, keep=[taken]) as server:
         for _ in range(2):
-            connections = [connect_and_echo(server, look="server.c, wait_readable: the kernel gives "
-                                                         "the lowest number that is free. Who but "
-                                                         "the kernel knows which is the highest?")[0]
+            connections = [echoed(server, look="server.c, wait_readable: the kernel gives the "
+                                               "lowest number that is free. Who but the kernel "
+                                               "knows which is the highest?")
                            for _ in range(workers)]
             for connection in connections:
                 connection.close()

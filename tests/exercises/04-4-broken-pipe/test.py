@@ -50,6 +50,35 @@ with Server("server", "2") as server:
     expect_reply(client, WORD, expected="the client to be served by a new worker",
                  look="server.c, hand_over: the worker that was to have the connection is dead; what of the connection?")
 
+    step("let the channels of both workers take nothing more, which select does not see, as when they die just behind "
+         "it; connect")
+    client.close()
+    settle(server)
+    workers, copies = server.living_children(), []
+    for pid in workers:
+        stop_process(pid)
+        number = next(number for number, what in descriptors(pid).items() if what.startswith("socket:"))
+        copies.append(copy_of(pid, number))
+    if None not in copies:  # where the kernel lets us
+        for copy in copies:
+            with socket.socket(fileno=copy) as end:
+                end.shutdown(socket.SHUT_RD)
+        rests(server.pid)
+        last = server.connect()
+        last.sendall(WORD)
+        wait_until(lambda: select.select([last], [], [], 0)[0] or state(server.pid) in ("Z", None))
+        status = server.wait(0)
+        expect(status is None, expected="the master to go on, and a new worker to serve the client",
+               happened=lambda: f"the master was ended by signal {-status}, {signal.Signals(-status).name}"
+               if status < 0 else f"the master ended with exit status {status}; it said: {server.stderr().strip()}",
+               look="server.c, hand_over: however late the master looks what has become of a worker, it can die behind "
+                    "that. sendmsg(2), EPIPE and MSG_NOSIGNAL; signal(7)")
+        expect_reply(last, WORD, expected="the client to be served by a new worker",
+                     look="server.c, hand_over: the worker that was to have the connection is dead; what of it?")
+    else:
+        send_signal(workers[0], signal.SIGCONT)
+        send_signal(workers[1], signal.SIGCONT)
+
     step("end the server with SIGTERM")
     expect_stop(server, look="server.c, serve")
 passed()
