@@ -254,7 +254,8 @@ static void hand_over(void)
 static void wait_readable(fd_set *readable)
 {
     struct timeval moment = {.tv_usec = 100000};
-    bool briefly = exhausted;
+    /* Who holds a connection looks again: a worker that is new is idle, and does not say so. */
+    bool briefly = exhausted || connection != -1;
     int highest = listener > signals ? listener : signals;
 
     FD_ZERO(readable);

@@ -34,8 +34,8 @@ for kept in 0, 1:  # whichever worker it is that stays busy
         expect(dropped == 0, expected="all 6 to wait until a worker is free",
                happened=f"{dropped} of them {'was' if dropped == 1 else 'were'} turned away", look=LOOK)
         accepted = sum(bool(server_end(server, client)) for client in clients)
-        if accepted > 1:
-            remark(f"{accepted} clients that cannot be served yet are accepted; in the backlog they would cost nothing")
+        if accepted:
+            remark(f"{accepted} of 6 clients that cannot be served yet are accepted; the backlog would hold them for less")
 
         step("close one of the two connections that keep the workers busy")
         held[1 - kept].close()

@@ -52,7 +52,6 @@ with Server("server", "2") as server:
 
     step("let the channels of both workers take nothing more, which select does not see, as when they die just behind "
          "it; connect")
-    client.close()
     settle(server)
     workers, copies = server.living_children(), []
     for pid in workers:
