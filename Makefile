@@ -157,6 +157,9 @@ fuzz: ## fuzz read_fd, the pool and the command lines (FUZZ=seconds)
 mutants: build tests ## put each known fault back, and see which test finds it
 	@tests/mutants.sh
 
+bare: ## the README's commands on a Debian that has nothing (SUITE=)
+	$(call answer,,tests/bare.sh $(or $(SUITE),trixie))
+
 soak: build $(soaks) ## a million connections through each pool (SOAK=, SEED=)
 	@for soak in $(soaks); do CMOCKA_MESSAGE_OUTPUT=TAP $$soak || exit; done
 

@@ -8,6 +8,7 @@ a server is TRACED in its show.py.
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,13 @@ def short(text):
     text = re.sub(r"msg_name=NULL, msg_namelen=0, |msg_namelen=0, |, msg_iovlen=1|, msg_controllen=\d+|, msg_flags=[\w|]+|cmsg_len=\d+, ", "", text)
     text = re.sub(r", child_tidptr=\w+|child_stack=NULL, |CLONE_CHILD_\w+\|", "", text)
     text = re.sub(r"/\* \d+ vars \*/|0x[0-9a-f]{8,} ", "", text).replace("], )", "])")
-    return re.sub(r"\) +=", ") =", text)
+    text = re.sub(r"\) +=", ") =", text)
+    # What a descriptor for signals gives is a struct signalfd_siginfo, and begins with the signal's number.
+    return re.sub(r'^read\((\d+), "\\(\d+)\\0\\0\\0.*, 128\) = 128$', signal_read, text)
+
+
+def signal_read(found):
+    return f"read({found[1]}, {{{signal.Signals(int(found[2], 8)).name}}}, 128) = 128"
 
 
 def fitted(who, text):

@@ -89,7 +89,7 @@ def show_counts(names, counts):
     shown = [key for key in COUNTS if key not in none]
     notes = ["Of all processes of a server, by getrusage: the difference of two runs, for each further connection.",
              "Voluntary: a process had to wait. Involuntary: another one was to run. Minor fault: a page had to be mapped "
-             "or copied. Major: it had to be read from disk.", *(f"There were no {COUNTS[key]}." for key in none)]
+             "or copied. Major: it had to be read from disk. A floor does only what any server of its kind must.", *(f"There were no {COUNTS[key]}." for key in none)]
     for clients in CLIENTS:
         results.show_table(
             f"cost-{clients}", f"One connection of {clients} client{'s' * (clients > 1)}, 8 workers: median (range) of "

@@ -20,7 +20,7 @@ import serving
 import terminal
 
 # Those that are no chapter's. The floors do what any server must, and keep few of the promises.
-FLOORS = {"accept": "accept floor", "reuseport": "reuseport floor"}
+FLOORS = {"accept": "floor: accept", "reuseport": "floor: SO_REUSEPORT"}
 PEERS = {"apache": "Apache prefork", "xinetd": "xinetd", "socat": "socat"}
 EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has servers, but not in everybody's PATH
 

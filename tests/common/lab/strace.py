@@ -30,6 +30,12 @@ def test_of_a_message_that_does_not_the_descriptor_is_shown():
               ["master   sendmsg(5, {... SCM_RIGHTS, cmsg_data=[7]}, MSG_NOSIGNAL) = 1"])
 
 
+def test_a_signal_is_shown_by_its_name():
+    tap.equal(strace.short('read(3, "\\21\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0,\\"\\0\\0"..., 128) = 128'),
+              "read(3, {SIGCHLD}, 128) = 128")
+    tap.equal(strace.short('read(3, "", 1)  = 0'), 'read(3, "", 1) = 0')
+
+
 def test_what_still_does_not_goes_on_in_the_next_line():
     call = 'execve("/a/path/of/some/length/to/a/worker", ["/a/path/of/some/length/to"...]) = 0'
     lines = fitted(80, call)
