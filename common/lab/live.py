@@ -212,8 +212,8 @@ def terminal():
     try:
         yield
     finally:
-        print("\033[?25h\033[?1049l", end="", flush=True)
         termios.tcsetattr(0, termios.TCSADRAIN, before)
+        print("\033[?25h\033[?1049l", end="", flush=True)
 
 
 def draw(lines, screen):
