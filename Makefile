@@ -209,7 +209,7 @@ check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostil
 
 clean: ## remove all that was made, but for what is yours, in mine/
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) compile_commands.json
 
 # ---- learn: one chapter; `make -C chapters/NN-name build` and the like end here -----------------
 

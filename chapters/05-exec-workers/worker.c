@@ -42,8 +42,8 @@ int main(void)
         log_line("descriptor 0 is not a channel: the server starts this program");
         return EXIT_FAILURE;
     }
-    /* The master has asked for it. But a program in between may have changed the user, which takes
-     * it away, or stay as our parent. */
+    /* The master has asked for it; but a program in between may have
+     * changed the user, which takes it away, or stay as our parent. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (pool_work(channel, echo) == -1) {
         log_line("cannot receive a connection: %s", strerror(errno));

@@ -274,6 +274,8 @@ def watch(title, server, load, seconds):
 
 def main():
     name, seconds = (sys.argv[1:] + ["3600000"])[:2] if len(sys.argv) in (2, 3) else sys.exit(f"usage: {__doc__}")
+    if not re.fullmatch(r"\d+(\.\d+)?", seconds):
+        raise program.Failure(f"\"{seconds}\" is no number of seconds")
     known = registry.servers()
     if name not in known:
         raise program.Failure(f"no server is called \"{name}\"; say one of: {' '.join(known)}")

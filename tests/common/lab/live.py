@@ -179,6 +179,11 @@ def test_the_end_of_the_server_is_the_end():
         tap.expect_in("ended with status -9", screen.all.decode())
 
 
+def test_what_is_no_time_is_one_clear_line():
+    result = subprocess.run([LIVE, "04", "x"], capture_output=True, text=True, check=False)
+    tap.equal((result.returncode, result.stderr), (1, 'live.py: "x" is no number of seconds\n'))
+
+
 def test_who_is_no_server_is_one_clear_line():
     result = subprocess.run([LIVE, "02"], capture_output=True, text=True, check=False)
     tap.equal((result.returncode, result.stdout), (1, ""))
