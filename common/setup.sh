@@ -192,6 +192,18 @@ row() { # LABEL WORD ...: in lines of at most 80 columns
     echo "$line"
 }
 
+to_copy() { # WORD ...: a command, in lines of at most 80 columns that a shell takes for one
+    line=
+    for word; do
+        if [ -n "$line" ] && [ $((${#line} + ${#word})) -gt 76 ]; then
+            echo "$line \\"
+            line='   '
+        fi
+        line="$line${line:+ }$word"
+    done
+    echo "$line"
+}
+
 list() {
     absent=$(missing $required) there=
     for tool in $required; do
@@ -221,13 +233,13 @@ case ${1-} in
     look_around
     absent=$(missing $required)
     if [ -n "$absent" ] && { [ "$way" = none ] || [ "${DEPS-}" = ask ]; } && [ -n "$manager" ]; then
-        printf '\nAs root:\n\n%s\n' "$(command_for "$manager" $absent)"
+        printf '\nAs root:\n\n' && to_copy $(command_for "$manager" $absent)
     elif [ -n "$absent" ]; then
         install $absent
     fi
     absent=$(missing $optional)
     if [ -n "$absent" ] && [ -n "$manager" ]; then
-        printf '\nThe optional ones, as root:\n\n%s\n' "$(command_for "$manager" $absent)"
+        printf '\nThe optional ones, as root:\n\n' && to_copy $(command_for "$manager" $absent)
     fi
     exit
     ;;
@@ -238,7 +250,7 @@ case ${1-} in
         case ${DEPS-}$way in root | sudo) (install "$tool") 2>/dev/null ;; esac
     done
     absent=$(missing "$@")
-    [ -z "$absent" ] || echo "setup: goes on without$absent (optional; make setup says how to install)" >&2
+    [ -z "$absent" ] || echo "setup: goes on without$absent (optional: see make setup)" >&2
     exit 0
     ;;
 --check)

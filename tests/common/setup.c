@@ -278,17 +278,14 @@ static void without_optional_tools_it_goes_on_and_says_so_in_a_sentence(void **s
     assert_int_equal(output.status, 0);
     assert_string_equal(output.out, "");
     assert_string_equal(output.err,
-                        "setup: goes on without xinetd socat (optional; make setup says "
-                        "how to install)\n");
+                        "setup: goes on without xinetd socat (optional: see make setup)\n");
     expect_calls("");
     output_free(&output);
 
     put("id", "echo 0"); /* root is not asked; of socat the manager knows nothing */
     run_optional("SBIN=");
     assert_int_equal(output.status, 0);
-    assert_string_equal(output.err,
-                        "setup: goes on without socat (optional; make setup says how to "
-                        "install)\n");
+    assert_string_equal(output.err, "setup: goes on without socat (optional: see make setup)\n");
     output_free(&output);
     put("socat", "");
     run_optional("SBIN=");
