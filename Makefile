@@ -64,7 +64,7 @@ fact-%: ## try one claim, such as fact-fin-then-reset
 	$(call answer,,tests/facts/facts.py '$*')
 
 compile_commands.json: ## for clangd: how each file is compiled
-	@{ $(commands) } | sed '1s/^/[/; $$s/,$$/]/' >$@.new && mv -f $@.new $@
+	@{ $(commands) } | sed '1s/^/[/; $$s/,$$/]/' >$@.$$$$ && mv -f $@.$$$$ $@
 
 # ---- measure ------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ told_by  = { $(CC) --version 2>&1 | head -n 1; printf '%s\n' $(foreach name,CC C
 $(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
 	@common/setup.sh $(filter cc gcc clang musl-gcc,$(firstword $(CC)))
 	@mkdir -p $(@D)
-	@$(told_by) >$@.new && mv -f $@.new $@
+	@$(told_by) >$@.$$$$ && mv -f $@.$$$$ $@
 
 # ---- chapters ------------------------------------------------------------------------------
 
@@ -79,8 +79,8 @@ row = printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' '$(1)' '$($(1).chapter)' '$($(1).pro
 
 $(registry): always
 	@mkdir -p $(@D)
-	@{ printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' $(columns); $(foreach server,$(servers),$(call row,$(server)); )} >$@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@{ printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' $(columns); $(foreach server,$(servers),$(call row,$(server)); )} >$@.$$$$; \
+	    cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv -f $@.$$$$ $@
 
 .PHONY: always
 

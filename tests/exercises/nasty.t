@@ -61,7 +61,7 @@ def main():
     tap.adopt_orphans()
     names = sorted(path.name for path in NASTY.iterdir() if path.is_dir())
     # Without namespaces these take the processes that their user may have, from the others too: one at a time.
-    bombs = ["fork-bomb", "thread-bomb"]
+    bombs = ["fork-bomb", "thread-bomb", "many-files", "many-large-files", "deep-folders"]
     how = sys.argv[1] if len(sys.argv) > 1 else ""
     # Limits that are met soon, to keep this short.
     os.environ["SUPERVISE"] = "-t 25 -m 300" + (" -n" if how == "without" else "")
