@@ -11,7 +11,8 @@ chapters := $(notdir $(wildcard chapters/[0-9]*))
 numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 # Of its time at the end prove tells that of the tests alone: with its own, the line would not fit a terminal.
 brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
-prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove -j4 --failures $(1) || { \
+# And 3 and 4, by which make with -j hands out work, would be open in all that is tested.
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove -j4 --failures $(1) 3<&- 4<&- || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 # ---- learn --------------------------------------------------------------------------------------

@@ -31,6 +31,12 @@ else
     $(foreach pair,$(asked),$(eval .PHONY: $(call short,$(pair)))$(eval $(call short,$(pair)): $(call long,$(pair)) ;))
     goals := $(filter-out $(foreach pair,$(asked),$(call short,$(pair))),$(MAKECMDGOALS)) $(foreach pair,$(asked),$(call long,$(pair)))
     others := $(filter-out $(answers),$(or $(strip $(goals)),none)) $(filter exercise-tools,$(goals)) # which is no exercise
+    # Each answer makes what it needs for itself: side by side, two would write the same files.
+    ifneq ($(filter $(answers),$(goals)),)
+        ifneq ($(words $(goals)),1)
+            .NOTPARALLEL:
+        endif
+    endif
     ifeq ($(dry)$(strip $(others)),)
         MAKEFLAGS += -q
     endif

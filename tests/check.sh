@@ -37,8 +37,8 @@ texts           MAKE_TEST=$logs/test.log tests/texts/check.sh
 exercises       make check-exercises
 mutants         make mutants
 valgrind        make valgrind
-sanitize-gcc    make -j2 build tests test CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize'
-sanitize-clang  make -j2 build tests test CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize'
+sanitize-gcc    for goal in '-j2 build tests' test; do make \$goal CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize' || exit; done
+sanitize-clang  for goal in '-j2 build tests' test; do make \$goal CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize' || exit; done
 lint            make lint
 portable        make portable
 coverage        make coverage

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+os.umask(0o022)  # whoever runs this may let everybody write
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import tap  # noqa: E402
 

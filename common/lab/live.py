@@ -66,6 +66,7 @@ class Server:
         self.rest, self.said = b"", collections.deque(maxlen=3)  # of the log
         self.served = collections.Counter()  # by pid, of those that live
         self.ended, self.by_ended = 0, 0  # how many have ended, and what they had served
+        self.gone = collections.deque(maxlen=100)  # those that have ended last
         self.numbers = {}  # by pid, how it is called
         self.looked, self.given, self.ticks = time.monotonic(), 0, {}  # at the last look
         os.set_blocking(self.log, False)
@@ -82,7 +83,10 @@ class Server:
 
     def hear(self, line):
         if given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$", line):
-            self.served[int(given[1])] += 1
+            if int(given[1]) in self.gone:  # who is counted among the ended already
+                self.by_ended += 1
+            else:
+                self.served[int(given[1])] += 1
         else:
             self.said.append(f"{time.strftime('%H:%M:%S')}  {line}")
 
@@ -126,6 +130,7 @@ class Server:
         seen = self.served.keys() | before.keys()
         gone = seen - {process.pid for process in processes} - {self.process.pid, ENDED}
         self.ended += len(gone)
+        self.gone.extend(gone)
         self.by_ended += sum(self.served.pop(pid, 0) for pid in gone)
         rows = []
         for process in processes:
