@@ -263,6 +263,8 @@ def watch(title, server, load, seconds):
             selector.register(0, selectors.EVENT_READ)
         drawn = time.monotonic()
         while goes_on and server.process.poll() is None and time.monotonic() < end:
+            if program.stopped:  # the exception was lost, in a destructor for example
+                raise KeyboardInterrupt
             for key, _ in selector.select(max(drawn + PERIOD - time.monotonic(), 0)):
                 if key.fileobj == 0:
                     pressed = os.read(0, 100).decode(errors="replace") or "q"  # at its end: the terminal has gone
