@@ -36,9 +36,9 @@ def handed_in(name, patience=None):
 
 
 def tree():
-    """All files of the repository, but for git's and what is built."""
+    """All files of the repository, but for git's, what is built, and what is the reader's."""
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in tap.ROOT.rglob("*")
-            if path.is_file() and not {".git", "build"} & set(path.relative_to(tap.ROOT).parts)}
+            if path.is_file() and not {".git", "build", "mine"} & set(path.relative_to(tap.ROOT).parts)}
 
 
 def again(who, how, temporary):
