@@ -66,6 +66,5 @@ def look():
                 tables.show(both, "after: the taker has it, too")
             finally:
                 # And with it the taker, before the file ends: neither has a word to say then.
-                giver.kill()
-                giver.wait()
+                program.end(giver)
                 os.close(writer)

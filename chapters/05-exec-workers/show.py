@@ -41,8 +41,7 @@ def break_it():
         tables.show({"master": master.pid} | names,
                     "a master that forgets close-on-exec, and 3 workers of another program:")
         print("the master is killed with SIGKILL")
-        master.kill()
-        master.wait()
+        program.end(master)
         time.sleep(0.5)  # more than enough for an end-of-file to arrive
         alive = [pid for pid in workers if os.path.exists(f"/proc/{pid}")]
         print(terminal.wrapped(
@@ -55,8 +54,7 @@ def break_it():
                                 stdout=subprocess.DEVNULL, text=True, check=False)
         print(terminal.wrapped(second.stderr.strip() or "it listens", "    "))
     finally:
-        master.kill()
-        master.wait()
+        program.end(master)
         master.stdout.close()
         for pid in workers:
             try:

@@ -27,6 +27,7 @@ import program
 import registry
 import serving
 import tables
+import terminal
 
 WORKERS, CLIENTS = 4, 4
 PAUSE_MS = 20  # of a client between two connections: a rate that can be watched
@@ -44,17 +45,14 @@ KEYS = {
     "q": "end; so does Ctrl-C",
 }
 
-Process = collections.namedtuple("Process", "pid parent state ticks reaped_ticks")
+# Its CPU time is in ticks, that of those that it has waited for beside its own.
+Process = collections.namedtuple("Process", "pid state ticks reaped_ticks")
 
 
 def look_at(pid):
-    """What proc(5) says of a process in /proc/PID/stat, or None if it has gone."""
-    try:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return Process(pid, int(fields[1]), fields[0], int(fields[11]) + int(fields[12]),
-                   int(fields[13]) + int(fields[14]))
+    """A process, or None if it has gone."""
+    fields = program.look_at(pid)
+    return fields and Process(pid, fields[0], sum(map(int, fields[11:13])), sum(map(int, fields[13:15])))
 
 
 class Server:
@@ -162,9 +160,7 @@ class Load:
 
     def less(self):
         if self.busy:
-            process = self.busy.pop()
-            process.kill()
-            process.wait()
+            program.end(self.busy.pop())
 
     def renew(self):
         """Those that have come to their end, after an hour, begin again."""
@@ -189,7 +185,7 @@ class Load:
 
 def page(title, server, load, keys):
     """The lines of what is to be seen now; none is longer than the terminal is wide."""
-    columns, height = os.get_terminal_size(1) if os.isatty(1) else (80, 1000)
+    columns, height = terminal.width(), os.get_terminal_size(1).lines if os.isatty(1) else 1000
     status, rows = server.look(load.ports())
     head = [title, f"load: {len(load.busy)} clients, and {len(load.silent)} that are silent", status, ""]
     foot = [""] + ([f"  {key}  {meaning}" for key, meaning in KEYS.items()] if keys and height >= 24 else
@@ -206,7 +202,7 @@ def page(title, server, load, keys):
 
 
 @contextlib.contextmanager
-def terminal():
+def own_screen():
     """A screen of its own, and keys that are read as they are pressed; given back at the end, whatever comes.
 
     Ctrl-C is a key, too: as a signal it would reach the server, the load and make, all at once.
@@ -259,12 +255,11 @@ def watch(title, server, load, seconds):
         selector = stack.enter_context(selectors.DefaultSelector())
         selector.register(server.log, selectors.EVENT_READ)
         if screen:
-            stack.enter_context(terminal())
+            stack.enter_context(own_screen())
             selector.register(0, selectors.EVENT_READ)
         drawn = time.monotonic()
         while goes_on and server.process.poll() is None and time.monotonic() < end:
-            if program.stopped:  # the exception was lost, in a destructor for example
-                raise KeyboardInterrupt
+            program.go_on()
             for key, _ in selector.select(max(drawn + PERIOD - time.monotonic(), 0)):
                 if key.fileobj == 0:
                     pressed = os.read(0, 100).decode(errors="replace") or "q"  # at its end: the terminal has gone
@@ -280,8 +275,10 @@ def watch(title, server, load, seconds):
 
 
 def main():
-    name, seconds = (sys.argv[1:] + ["3600000"])[:2] if len(sys.argv) in (2, 3) else sys.exit(f"usage: {__doc__}")
-    if not re.fullmatch(r"\d+(\.\d+)?", seconds):
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: live.py NAME [SECONDS]")
+    name, seconds = sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "inf"
+    if seconds != "inf" and not re.fullmatch(r"\d+(\.\d+)?", seconds):
         raise program.Failure(f"\"{seconds}\" is no number of seconds")
     known = registry.servers()
     if name not in known:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 
+import program
 import terminal
 
 
@@ -83,8 +84,7 @@ def looked_at(command):
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        program.end(process)
 
 
 def show(processes, title):

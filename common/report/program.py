@@ -16,6 +16,19 @@ class Failure(Exception):
     """Something that ends the measurement; its text is one line for the user."""
 
 
+def end(process):
+    """Kills a program that we have started, and reaps it.
+
+    By the system's calls and not by Popen.wait: that takes a lock, and where a signal's exception has
+    come just as poll had taken it, nobody gives it back.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            process.returncode = os.waitstatus_to_exitcode(os.waitpid(process.pid, 0)[1])
+
+
 @contextlib.contextmanager
 def started(command, ends=(0,), **options):
     """Starts a program; ends it with SIGTERM, and looks whether it ended with one of these statuses."""
@@ -29,8 +42,7 @@ def started(command, ends=(0,), **options):
             how = "did not end" if process.returncode is None else f"ended with status {process.returncode}"
             raise Failure(f"{shlex.join(command)} {how}")
     finally:
-        process.kill()
-        process.wait()
+        end(process)
 
 
 def wait_until(ready, what):
@@ -45,12 +57,23 @@ def wait_until(ready, what):
 # ---- processes ----
 
 
+def look_at(pid):
+    """What the kernel says of a process, the fields of /proc/PID/stat behind its name, from its state on: proc(5).
+
+    None when it has gone.
+    """
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def parents():
-    """The parent of each process there is, by number: proc(5), /proc/PID/stat."""
+    """The parent of each process there is, by number."""
     found = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):  # it has just ended
-            found[int(name)] = int(pathlib.Path("/proc", name, "stat").read_text().rpartition(")")[2].split()[1])
+        if fields := look_at(name):
+            found[int(name)] = int(fields[1])
     return found
 
 
@@ -102,6 +125,12 @@ def stop(number, _frame):
 
 
 stopped = 0  # by which signal
+
+
+def go_on():
+    """For loops that last: whether the exception of a signal was lost, in a destructor for example."""
+    if stopped:
+        raise KeyboardInterrupt
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -26,8 +26,7 @@ class Progress:
 
     def step(self, what):
         """Says what comes next. The first call begins step 1."""
-        if program.stopped:  # the exception was lost, in a destructor for example
-            raise KeyboardInterrupt
+        program.go_on()
         now = time.monotonic()
         part = self.done / self.steps
         left = f"{(now - self.begin) * (1 / part - 1):4.0f} s left" if self.done else ""

@@ -48,6 +48,7 @@ AT_A_CALL_THAT_IT_DOES_NOT_INTERRUPT = (
     "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start(); "
     "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
     "subprocess.run(['sh', '-c', 'sleep 0.2; echo begun; exec sleep 1000'])")
+AT_A_LOCK_THAT_NOBODY_GIVES_BACK = f"with {SERVER} as (process, _): process._waitpid_lock.acquire(); begun(); time.sleep(1000)"
 AT_GNUPLOT = "gnuplot.draw('x.gp', 'data', paths.RESULTS / 'picture')"
 
 
@@ -121,6 +122,10 @@ def test_a_server_that_ignores_sigterm_is_ended():
 
 def test_a_signal_that_interrupts_no_call_is_not_lost():
     stopped(AT_A_CALL_THAT_IT_DOES_NOT_INTERRUPT, signal.SIGTERM)
+
+
+def test_a_lock_of_popen_that_nobody_gives_back_holds_up_nothing():
+    stopped(AT_A_LOCK_THAT_NOBODY_GIVES_BACK, signal.SIGTERM)
 
 
 def test_half_a_picture_is_removed():
