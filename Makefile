@@ -129,7 +129,7 @@ $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 
 texts: ## renew the code that texts and slides show
 	@common/text/excerpt.py $$(git ls-files '*.md')
-	@tests/facts/facts.py --page >$(BUILD)/facts.md && cmp -s $(BUILD)/facts.md chapters/facts.md || cp $(BUILD)/facts.md chapters/facts.md
+	@tests/facts/facts.py --page
 
 lint: ## warnings of compilers and linters, and the format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck

@@ -1,5 +1,7 @@
 #include "terminal.h"
 
+#include "arguments.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -9,14 +11,11 @@ enum { USUAL = 80, MOST = 10000 };
 int terminal_width(int fd)
 {
     const char *told = getenv("COLUMNS");
-    char *end;
+    int64_t columns;
     struct winsize size;
 
-    if (told) {
-        long columns = strtol(told, &end, 10);
-        if (*end == '\0' && columns > 0 && columns < MOST)
-            return (int)columns;
-    }
+    if (told && parse_number(told, 1, MOST, &columns))
+        return (int)columns;
     if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         return size.ws_col;
     return USUAL;

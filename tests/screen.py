@@ -57,20 +57,26 @@ class Screen:
             raise ValueError(f"{token!r} behind {''.join(self.line)!r}: what is a terminal to do?")
 
 
-def run(command, columns, **changes):
-    """Runs a command on a terminal of so many columns, its own. Gives its status and the Screen.
+def start(command, columns, lines=24, **changes):
+    """Starts a command on a terminal of its own. Gives its number, and our end of the terminal.
 
     CHANGES are variables of its environment; None takes one away.
     """
     child, terminal = pty.fork()
     if child == 0:
         try:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             changed = os.environ | {"TERM": "xterm", "COLUMNS": None} | changes
             environment = {name: value for name, value in changed.items() if value is not None}
             os.execvpe(command[0], command, environment)
         finally:
             os._exit(127)
+    return child, terminal
+
+
+def run(command, columns, **changes):
+    """Runs a command on a terminal of so many columns, as start does. Gives its status and the Screen."""
+    child, terminal = start(command, columns, **changes)
     written = b""
     try:
         while True:

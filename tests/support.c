@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "arguments.h"
 #include "cputime.h"
 #include "procstat.h"
 
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <netdb.h>
 #include <poll.h>
@@ -26,17 +28,21 @@
 #include <time.h>
 #include <unistd.h>
 
-static int seconds_from(const char *name, int otherwise)
+int64_t number_from(const char *name, const char *what, int64_t most, int64_t otherwise)
 {
     const char *text = getenv(name);
-    char *end;
+    int64_t number;
 
     if (!text || !*text)
         return otherwise;
-    long seconds = strtol(text, &end, 10);
-    if (*end || seconds <= 0 || seconds > INT_MAX)
-        errx(2, "%s=%s: say how many seconds, such as %s=%d", name, text, name, otherwise);
-    return (int)seconds;
+    if (!parse_number(text, 1, most, &number))
+        errx(EXIT_USAGE, "%s=%s: say %s, such as %s=%" PRId64, name, text, what, name, otherwise);
+    return number;
+}
+
+static int seconds_from(const char *name, int otherwise)
+{
+    return (int)number_from(name, "how many seconds", INT_MAX, otherwise);
 }
 
 /*

@@ -32,6 +32,12 @@
          : EXIT_FAILURE)
 bool test_chosen(const struct CMUnitTest *tests, size_t count);
 
+/*
+ * A number from 1 up that a variable of the environment says, or `otherwise` where there is none.
+ * Anything else ends the program, with a line that asks for `what`.
+ */
+int64_t number_from(const char *name, const char *what, int64_t most, int64_t otherwise);
+
 /* Seconds: 60, or what TEST_PATIENCE says. */
 #define PATIENCE test_patience()
 int test_patience(void);

@@ -18,9 +18,9 @@ ROUNDS = turns.few(5)
 BASES = ("accept", "reuseport", "apache")  # what the others are compared with, besides the first
 NOTES = (
     "CPU is that of all processes of a server, for one connection. Ratios are taken round by round.",
-    "A floor does only what any server of its kind must, and keeps fewer promises than the chapters'; the sources in "
-    "common/peers say which. xinetd and "
-    "socat fork for each connection, and xinetd looks up the client's name besides, and does not limit its children.",
+    "A floor does only what any server of its kind must, and keeps fewer promises than the chapters' servers; the "
+    "sources in common/peers say which. xinetd and socat fork for each connection, and xinetd looks up the client's "
+    "name besides, and does not limit its children.",
 )
 
 

@@ -97,10 +97,15 @@ def need_root(why):
         raise CannotTry(f"only root may {why}")
 
 
-def asleep(pid):
-    """True when a process waits in a call: proc(5), /proc/PID/stat."""
+def state(pid):
+    """R, S, Z and so on: proc(5), /proc/PID/stat."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-        return stat.read().rpartition(")")[2].split()[0] == "S"
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def asleep(pid):
+    """True when a process waits in a call."""
+    return state(pid) == "S"
 
 
 # ---- TCP -----------------------------------------------------------------------------------------

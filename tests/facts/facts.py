@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """facts.py [NAME]: the experiments behind what the texts claim about the system.
-facts.py --page: prints chapters/facts.md, which lists them
+facts.py --page: renews chapters/facts.md, which lists them
 
 With NAME, that one: what it did, and what the system answered. Without, all of them as TAP, and last that texts and
 experiments agree: a page marks a claim with <!-- fact: NAME --> behind its sentence, a source with (fact: NAME).
@@ -101,7 +101,9 @@ def show(name):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--page"]:
-        print(page(), end="")
+        if not PAGE.is_file() or PAGE.read_text() != page():
+            PAGE.write_text(page())
+            print("renewed chapters/facts.md")
     elif len(sys.argv) > 1:
         show(sys.argv[1])
     else:

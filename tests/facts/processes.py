@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from experiment import CannotTry, Refuted, asleep, child, expect, fact, need_root, outcome, output, say, wait_for
+from experiment import CannotTry, Refuted, asleep, child, expect, fact, need_root, outcome, output, say, state, wait_for
 
 MIB = 64
 PR_SET_PDEATHSIG, PR_GET_PDEATHSIG = 1, 2
@@ -168,11 +168,6 @@ def signals_are_not_counted():
         expect("children that have ended", sum(os.waitpid(-1, os.WNOHANG)[0] in pids for _ in pids), 3)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-
-
-def state(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
-        return stat.read().rpartition(")")[2].split()[0]
 
 
 @fact("A child that has ended stays a zombie until its parent has waited for it; WNOHANG gives 0 while none has ended.")

@@ -7,8 +7,8 @@
  */
 #include "subject.h"
 
-#include <err.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,19 +26,6 @@ enum {
     MEMORY_SLACK_KIB =
         256, /* what stdio, the stack and the heap may settle at later than batch 1 */
 };
-
-static long environment(const char *name, long otherwise)
-{
-    const char *value = getenv(name);
-    char *end;
-
-    if (!value || !*value)
-        return otherwise;
-    long number = strtol(value, &end, 10);
-    if (*end || number <= 0)
-        errx(2, "%s=%s: say a number from 1 up", name, value);
-    return number;
-}
 
 static uint64_t random_state;
 
@@ -128,14 +115,16 @@ static void show_progress(int batch, time_t begin)
 
 static void soak(void **state)
 {
-    long total = environment("SOAK", 1000000), connections = 0, lost = 0, killed = 0, resets = 0;
+    long total = (long)number_from("SOAK", "how many connections", LONG_MAX, 1000000),
+         connections = 0, lost = 0, killed = 0, resets = 0;
     long seed = 0, first_kib = 0, last_kib = 0;
     int first_descriptors = 0;
     time_t begin = time(NULL);
 
     (void)state;
     assert_true(getrandom(&seed, 4, 0) == 4);
-    random_state = (uint64_t)(seed = environment("SEED", seed));
+    seed = (long)number_from("SEED", "a number from 1 up", LONG_MAX, seed);
+    random_state = (uint64_t)seed;
     print_message("# chapter %s: %ld connections, SEED=%ld\n", subject->name, total, seed);
 
     struct server server = start_workers(WORKERS);

@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 """Test of common/lab/live.py: every server without a terminal, and one on a terminal, key by key."""
 import contextlib
-import fcntl
 import os
 import pathlib
-import pty
 import re
 import select
 import signal
-import struct
 import subprocess
 import sys
 import termios
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+import screen  # noqa: E402
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
@@ -23,14 +21,11 @@ import registry  # noqa: E402
 LIVE = tap.ROOT / "common/lab/live.py"
 
 
-class Screen:
+class View:
     """live.py on a terminal of so many lines and columns, and what is to be read there."""
 
     def __init__(self, name, lines=24, columns=80):
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-            os.execv(LIVE, [str(LIVE), name])
+        self.pid, self.terminal = screen.start([str(LIVE), name], columns, lines)
         self.all = b""
         self.before = termios.tcgetattr(self.terminal)
 
@@ -71,14 +66,14 @@ class Screen:
 @contextlib.contextmanager
 def on_screen(name, **size):
     tap.adopt_orphans()
-    screen = Screen(name, **size)
+    view = View(name, **size)
     try:
-        yield screen
+        yield view
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(screen.pid, signal.SIGTERM)
+            os.kill(view.pid, signal.SIGTERM)
         with contextlib.suppress(ChildProcessError, OSError):
-            screen.end()
+            view.end()
         tap.no_child_left()
 
 
@@ -113,70 +108,70 @@ def test_it_ends_after_the_time_that_it_is_given():
 
 
 def test_a_worker_that_is_killed_has_a_successor():
-    with on_screen("04") as screen:
-        first = screen.wait_for(r"^worker 1 +(\d+)")[1]
-        screen.press("k")
-        screen.wait_for(rf"worker {first} died of signal 9")
-        screen.wait_for(rf"(?s)^worker 1 +(?!{first}\b)\d+.*^1 ended ")
+    with on_screen("04") as view:
+        first = view.wait_for(r"^worker 1 +(\d+)")[1]
+        view.press("k")
+        view.wait_for(rf"worker {first} died of signal 9")
+        view.wait_for(rf"(?s)^worker 1 +(?!{first}\b)\d+.*^1 ended ")
 
 
 def test_one_that_is_stopped_says_so_until_it_goes_on():
-    with on_screen("04") as screen:
-        pid = screen.wait_for(r"^worker 1 +(\d+)")[1]
-        screen.press("z")
-        screen.wait_for(rf"{pid}  stopped")
-        screen.press("z")
-        screen.wait_for(rf"{pid}  (waits|runs)")
+    with on_screen("04") as view:
+        pid = view.wait_for(r"^worker 1 +(\d+)")[1]
+        view.press("z")
+        view.wait_for(rf"{pid}  stopped")
+        view.press("z")
+        view.wait_for(rf"{pid}  (waits|runs)")
 
 
 def test_silent_clients_hold_all_workers_and_the_others_wait():
-    with on_screen("05") as screen:
-        screen.wait_for(r"^worker 4 ")
-        screen.press("ssss")
-        screen.wait_for(r"(?s)load: 4 clients, and 4 that are silent\n0 connections a second.*backlog: [1-9]\d* of "
+    with on_screen("05") as view:
+        view.wait_for(r"^worker 4 ")
+        view.press("ssss")
+        view.wait_for(r"(?s)load: 4 clients, and 4 that are silent\n0 connections a second.*backlog: [1-9]\d* of "
                         r".*(1 silent.*){4}")
-        screen.press("l")
-        screen.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
+        view.press("l")
+        view.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
 
 
 def test_the_load_grows_and_shrinks():
-    with on_screen("01") as screen:
-        screen.wait_for("load: 4 clients")
-        screen.press("+")
-        screen.wait_for("load: 5 clients")
-        screen.press("-----")
-        screen.wait_for("(?s)load: 0 clients.*\n0 connections a second")
-        screen.press("-s")
-        screen.wait_for("(?s)load: 0 clients, and 1 that.*^child 1 .* 1 silent")
+    with on_screen("01") as view:
+        view.wait_for("load: 4 clients")
+        view.press("+")
+        view.wait_for("load: 5 clients")
+        view.press("-----")
+        view.wait_for("(?s)load: 0 clients.*\n0 connections a second")
+        view.press("-s")
+        view.wait_for("(?s)load: 0 clients, and 1 that.*^child 1 .* 1 silent")
 
 
 def test_the_terminal_is_given_back_as_it_was():
     for key in "q\3":
-        with on_screen("04") as screen:
-            screen.wait_for("^worker 1")
-            screen.press(key)
-            while b"\033[?1049l" not in screen.all:
-                tap.expect(screen.read(), "ended without it")
-            tap.expect(screen.all.rindex(b"\033[?25h") > screen.all.rindex(b"\033[?25l"), "the cursor is hidden")
-            tap.equal(termios.tcgetattr(screen.terminal), screen.before)
-            tap.equal(screen.end(), 0)
-            tap.expect_in("worker 1", screen.all.rpartition(b"\033[?1049l")[2].decode())
+        with on_screen("04") as view:
+            view.wait_for("^worker 1")
+            view.press(key)
+            while b"\033[?1049l" not in view.all:
+                tap.expect(view.read(), "ended without it")
+            tap.expect(view.all.rindex(b"\033[?25h") > view.all.rindex(b"\033[?25l"), "the cursor is hidden")
+            tap.equal(termios.tcgetattr(view.terminal), view.before)
+            tap.equal(view.end(), 0)
+            tap.expect_in("worker 1", view.all.rpartition(b"\033[?1049l")[2].decode())
 
 
 def test_a_small_terminal_is_not_written_beyond():
-    with on_screen("04", lines=12, columns=60) as screen:
-        screen.press("ssss")
-        screen.wait_for("^and [2-9] more")
-        lines = screen.page().split("\n")
-        tap.expect(len(lines) <= 12 and max(map(len, lines)) <= 60, screen.page())
+    with on_screen("04", lines=12, columns=60) as view:
+        view.press("ssss")
+        view.wait_for("^and [2-9] more")
+        lines = view.page().split("\n")
+        tap.expect(len(lines) <= 12 and max(map(len, lines)) <= 60, view.page())
 
 
 def test_the_end_of_the_server_is_the_end():
-    with on_screen("04") as screen:
-        master = screen.wait_for(r"^master +(\d+)")[1]
+    with on_screen("04") as view:
+        master = view.wait_for(r"^master +(\d+)")[1]
         os.kill(int(master), signal.SIGKILL)
-        tap.equal(screen.end(), 1)
-        tap.expect_in("ended with status -9", screen.all.decode())
+        tap.equal(view.end(), 1)
+        tap.expect_in("ended with status -9", view.all.decode())
 
 
 def test_what_is_no_time_is_one_clear_line():

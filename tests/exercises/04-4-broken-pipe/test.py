@@ -1,6 +1,17 @@
 """A peer goes at the worst moment: a client before its echo is sent, a worker before its connection is."""
 from lesson import *
 
+
+def expect_to_go_on(server, client, look):
+    """The master lives on, until the client has something to read; or it is told how it ended."""
+    wait_until(lambda: select.select([client], [], [], 0)[0] or state(server.pid) in ("Z", None))
+    status = server.wait(0)
+    expect(status is None, expected="the master to go on, and a new worker to serve the client",
+           happened=lambda: f"the master was ended by signal {-status}, {signal.Signals(-status).name}"
+           if status < 0 else f"the master ended with exit status {status}; it said: {server.stderr().strip()}",
+           look=look)
+
+
 begin()
 step("start the server with 1 worker, and reset the connection before the worker, which is stopped, has echoed all")
 with Server("server", "1") as server:
@@ -37,13 +48,8 @@ with Server("server", "2") as server:
     wait_until(lambda: server_end(server, client) is not None)
     os.kill(server.pid, signal.SIGCONT)
     client.sendall(WORD)
-    wait_until(lambda: select.select([client], [], [], 0)[0] or state(server.pid) in ("Z", None))
-    status = server.wait(0)
-    expect(status is None, expected="the master to go on, and a new worker to serve the client",
-           happened=lambda: f"the master was ended by signal {-status}, {signal.Signals(-status).name}"
-           if status < 0 else f"the master ended with exit status {status}; it said: {server.stderr().strip()}",
-           look="server.c, where the connection is sent to a worker that is dead: sendmsg(2), EPIPE and MSG_NOSIGNAL; "
-                "signal(7)")
+    expect_to_go_on(server, client, "server.c, where the connection is sent to a worker that is dead: sendmsg(2), EPIPE "
+                                    "and MSG_NOSIGNAL; signal(7)")
     expect(wait_until(lambda: len(server.living_children()) == 2), expected="two new workers",
            happened=lambda: f"{len(server.living_children())} living workers",
            look="server.c, hand_over: what becomes of a worker that is dead?")
@@ -65,13 +71,8 @@ with Server("server", "2") as server:
         rests(server.pid)
         last = server.connect()
         last.sendall(WORD)
-        wait_until(lambda: select.select([last], [], [], 0)[0] or state(server.pid) in ("Z", None))
-        status = server.wait(0)
-        expect(status is None, expected="the master to go on, and a new worker to serve the client",
-               happened=lambda: f"the master was ended by signal {-status}, {signal.Signals(-status).name}"
-               if status < 0 else f"the master ended with exit status {status}; it said: {server.stderr().strip()}",
-               look="server.c, hand_over: however late the master looks what has become of a worker, it can die behind "
-                    "that. sendmsg(2), EPIPE and MSG_NOSIGNAL; signal(7)")
+        expect_to_go_on(server, last, "server.c, hand_over: however late the master looks what has become of a worker, it "
+                                      "can die behind that. sendmsg(2), EPIPE and MSG_NOSIGNAL; signal(7)")
         expect_reply(last, WORD, expected="the client to be served by a new worker",
                      look="server.c, hand_over: the worker that was to have the connection is dead; what of it?")
     else:

@@ -52,6 +52,18 @@ def send_hangup():
     settle()
 
 
+def expect_refusal(why, manual):
+    """SIGHUP, when no worker of the program could be started: the server says why, and all stays as it is."""
+    workers, said, look = server.children(), server.stderr(), "server.c: before a worker is ended, can another be started? "
+    send_hangup()
+    expect(wait_until(lambda: server.stderr() != said or state(server.pid) in (None, "Z")) and
+           why in server.stderr(), f"the server to say on stderr: {why}",
+           lambda: "it said nothing" if server.stderr() == said else f"it said: {server.stderr()[len(said):].strip()}",
+           look + manual)
+    expect(ask(2) == [HELLO, HELLO] and server.children() == workers, "the workers to stay as they are",
+           "they are not the same", look + manual)
+
+
 install("worker")
 step("start the server with 2 workers that echo")
 with Server("server", "-w", PROGRAM, "2") as server:
@@ -126,26 +138,12 @@ with Server("server", "-w", PROGRAM, "2") as server:
     step("remove the program, and send SIGHUP")
     answers = ask(2)
     expect(answers == [HELLO, HELLO], "both workers to serve", f"the answers are {answers}", RELOAD)
-    workers, said = server.children(), server.stderr()
     os.unlink(PROGRAM)
-    send_hangup()
-    expect(wait_until(lambda: server.stderr() != said or state(server.pid) in (None, "Z")) and
-           "No such file" in server.stderr(), "the server to say on stderr: No such file or directory",
-           lambda: "it said nothing" if server.stderr() == said else f"it said: {server.stderr()[len(said):].strip()}",
-           "server.c: before a worker is ended, can another be started? access(2)")
-    expect(ask(2) == [HELLO, HELLO] and server.children() == workers, "the workers to stay as they are",
-           "they are not the same", "server.c: before a worker is ended, can another be started? access(2)")
+    expect_refusal("No such file or directory", "access(2)")
 
     step("put a file in its place that may not be executed, and send SIGHUP")
-    said = server.stderr()
     pathlib.Path(PROGRAM).write_text("This is no program.\n")
-    send_hangup()
-    expect(wait_until(lambda: server.stderr() != said or state(server.pid) in (None, "Z")) and
-           "Permission denied" in server.stderr(), "the server to say on stderr: Permission denied",
-           lambda: "it said nothing" if server.stderr() == said else f"it said: {server.stderr()[len(said):].strip()}",
-           "server.c: before a worker is ended, can another be started? access(2): what can it be asked?")
-    expect(ask(2) == [HELLO, HELLO] and server.children() == workers, "the workers to stay as they are",
-           "they are not the same", "server.c: before a worker is ended, can another be started? access(2)")
+    expect_refusal("Permission denied", "access(2): what can it be asked?")
 
     step("put it back, send SIGHUP, and look at what the server has open")
     install("shout")
