@@ -9,35 +9,79 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-static void print_usage(FILE *out, bool has_program)
+enum { OPTIONS_MAX = 8 };
+
+static void print_usage(FILE *out, const struct cmdline_option options[])
 {
-    fprintf(out, "usage: %s [-a ADDR] [-p PORT] [-v]%s [WORKERS]\n", program_invocation_short_name,
-            has_program ? " [-w PROGRAM]" : "");
-    fputs("  -a ADDR     listen on this IPv4 or IPv6 address (127.0.0.1)\n"
+    fprintf(out, "usage: %s [-a ADDR] [-p PORT] [-v]", program_invocation_short_name);
+    for (const struct cmdline_option *option = options; option->letter; option++)
+        fprintf(out, " [-%c %s]", option->letter, option->argument);
+    fputs(" [WORKERS]\n"
+          "  -a ADDR     listen on this IPv4 or IPv6 address (127.0.0.1)\n"
           "  -p PORT     listen on this port; 0 takes a free one (8083)\n"
           "  -v          log each hand-over on stderr\n",
           out);
-    if (has_program)
-        fputs("  -w PROGRAM  run this file as worker; PATH is not searched\n"
-              "              (\"worker\", in the folder of this program)\n",
-              out);
+    for (const struct cmdline_option *option = options; option->letter; option++)
+        fputs(option->help, out);
     fputs("  -h          print this\n"
           "  WORKERS     serve at most this many connections at once (8)\n",
           out);
 }
 
+/* Takes the argument of an option. Returns false, having said why, when it is none of its values.
+ */
+static bool take(struct cmdline_option *option, const char *argument)
+{
+    char list[256] = "";
+    size_t length = 0;
+
+    option->value = argument;
+    if (!option->values)
+        return true;
+    for (const char *const *value = option->values; *value; value++) {
+        if (strcmp(*value, argument) == 0)
+            return true;
+        if (length < sizeof(list))
+            length += (size_t)snprintf(list + length, sizeof(list) - length, "%s%s",
+                                       length ? ", " : "", *value);
+    }
+    warnx("-%c %s: not one of %s", option->letter, argument, list);
+    return false;
+}
+
 struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
 {
-    struct cmdline cmdline = {.address = "127.0.0.1", .port = 8083, .workers = 8};
-    int64_t number;
-    int option;
+    struct cmdline_option options[] = {
+        {.letter = has_program ? 'w' : '\0',
+         .argument = "PROGRAM",
+         .help = "  -w PROGRAM  run this file as worker; PATH is not searched\n"
+                 "              (\"worker\", in the folder of this program)\n"},
+        {0},
+    };
+    struct cmdline cmdline = cmdline_parse_with(argc, argv, options);
 
+    cmdline.program = options[0].value;
+    return cmdline;
+}
+
+struct cmdline cmdline_parse_with(int argc, char **argv, struct cmdline_option options[])
+{
+    struct cmdline cmdline = {.address = "127.0.0.1", .port = 8083, .workers = 8};
+    char letters[sizeof("a:p:vh") + 2 * OPTIONS_MAX] = "a:p:vh", *end = strchr(letters, '\0');
+    int64_t number;
+    int letter;
+
+    for (int i = 0; options[i].letter && i < OPTIONS_MAX; i++, end += 2)
+        memcpy(end, (char[]){options[i].letter, ':', '\0'}, 3);
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin, too */
 
-    while ((option = getopt(argc, argv, has_program ? "a:p:vw:h" : "a:p:vh")) != -1) {
-        switch (option) {
+    while ((letter = getopt(argc, argv, letters)) != -1) {
+        struct cmdline_option *option = options;
+
+        switch (letter) {
         case 'a':
             if (!address_valid(optarg)) {
                 warnx("-a %s: not an IP address (such as 127.0.0.1 or ::1)", optarg);
@@ -55,15 +99,15 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
         case 'v':
             cmdline.verbose = true;
             break;
-        case 'w':
-            cmdline.program = optarg;
-            break;
         case 'h':
-            print_usage(stdout, has_program);
+            print_usage(stdout, options);
             output_check();
             exit(EXIT_SUCCESS);
-        default: /* getopt has said what is wrong */
-            goto usage;
+        default:
+            while (option->letter && option->letter != letter)
+                option++;
+            if (!option->letter || !take(option, optarg)) /* of the first getopt has told */
+                goto usage;
         }
     }
     if (optind < argc) {
@@ -81,7 +125,7 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
     return cmdline;
 
 usage:
-    print_usage(stderr, has_program);
+    print_usage(stderr, options);
     exit(EXIT_USAGE);
 }
 

@@ -23,6 +23,18 @@ enum { WORKERS_MAX = 100000 };
  */
 struct cmdline cmdline_parse(int argc, char **argv, bool has_program);
 
+/* An option with an argument, which one server has and others have not. */
+struct cmdline_option {
+    char letter;               /* by which it is given; 0 ends a list of options */
+    const char *argument;      /* what the usage calls its argument, such as "PROGRAM" */
+    const char *help;          /* its lines in the usage, each with its newline */
+    const char *const *values; /* all that the argument may be, which NULL ends; NULL: anything */
+    const char *value;         /* the default; after parsing what was given, which is argv's */
+};
+
+/* The same for a server with further options, at most 8 of them. */
+struct cmdline cmdline_parse_with(int argc, char **argv, struct cmdline_option options[]);
+
 /*
  * Says on stdout that the server is ready, and flushes it, for whoever waits for this line:
  * "listening on 127.0.0.1:8083, 8 workers". Ends the program (exit 1) when that cannot be said.

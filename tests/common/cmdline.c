@@ -85,6 +85,40 @@ static void of_two_equal_options_the_last_one_holds(void **state)
     assert_int_equal(parse(false, "-p", "1", "-p", "2", NULL).port, 2);
 }
 
+/* ---- options of one server ---- */
+
+static struct cmdline_option own[] = {
+    {.letter = 'm',
+     .argument = "MODE",
+     .help = "  -m MODE     the first or the second (first)\n",
+     .values = (const char *const[]){"first", "second", NULL}},
+    {.letter = 'f', .argument = "FILE", .help = "  -f FILE     a file\n"},
+    {0},
+};
+
+/* Parses "server" with an option and its argument. */
+static struct cmdline parse_own(const char *option, const char *argument)
+{
+    char *arguments[] = {"server", (char *)option, (char *)argument, "5", NULL};
+
+    own[0].value = "first";
+    own[1].value = NULL;
+    optind = 0;
+    return cmdline_parse_with(4, arguments, own);
+}
+
+static void options_of_one_server_are_read_beside_those_of_all(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_own("-m", "second").workers, 5);
+    assert_string_equal(own[0].value, "second");
+    assert_null(own[1].value);
+    assert_int_equal(parse_own("-f", "any thing").workers, 5);
+    assert_string_equal(own[0].value, "first");
+    assert_string_equal(own[1].value, "any thing");
+    assert_int_equal(parse_own("-p", "7").port, 7);
+}
+
 /* ---- what needs a process of its own ---- */
 
 static char said[4096]; /* by the process, on stdout */
@@ -136,6 +170,23 @@ static void help_names_the_program_where_there_is_one(void **state)
     (void)state;
     assert_int_equal(in_child(ask_for_help_with_program), 0);
     assert_non_null(strstr(said, "[-a ADDR] [-p PORT] [-v] [-w PROGRAM] [WORKERS]\n"));
+}
+
+static void give_a_third_value(void)
+{
+    parse_own("-m", "third");
+    _exit(3);
+}
+
+static void an_argument_that_is_none_of_the_values_is_a_mistake_that_lists_them(void **state)
+{
+    (void)state;
+    int status = in_child(give_a_third_value);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 2);
+    assert_non_null(strstr(said, ": -m third: not one of first, second\nusage: "));
+    assert_non_null(strstr(said, " [-v] [-m MODE] [-f FILE] [WORKERS]\n"));
+    assert_non_null(strstr(said, "\n  -m MODE     the first or the second (first)\n"));
 }
 
 static void give_a_program_to_a_server_without(void)
@@ -214,6 +265,8 @@ int main(void)
         cmocka_unit_test(of_two_equal_options_the_last_one_holds),
         cmocka_unit_test(help_is_printed_and_ends_well),
         cmocka_unit_test(help_names_the_program_where_there_is_one),
+        cmocka_unit_test(options_of_one_server_are_read_beside_those_of_all),
+        cmocka_unit_test(an_argument_that_is_none_of_the_values_is_a_mistake_that_lists_them),
         cmocka_unit_test(a_server_without_program_knows_no_option_for_it),
         cmocka_unit_test(the_announcement_names_address_port_and_workers),
         cmocka_unit_test(an_announcement_that_cannot_be_made_ends_the_program),
