@@ -43,7 +43,9 @@ bool address_valid(const char *address)
     return info != NULL;
 }
 
-static int open_listener(const char *address, int port, bool shared)
+enum kind { EXCLUSIVE, SHARED, RESERVED };
+
+static int open_listener(const char *address, int port, enum kind kind)
 {
     struct addrinfo *info = parse_address(address, port);
 
@@ -60,14 +62,16 @@ static int open_listener(const char *address, int port, bool shared)
      * one have left TIME_WAIT. TCP_NODELAY: an echo must not wait for more to send.
      * SO_KEEPALIVE: a client whose machine has vanished is noticed, after two hours.
      * SO_OOBINLINE: an urgent byte (MSG_OOB) stays among the others, and is echoed like them.
-     * SOMAXCONN: clients that find every worker busy wait in the backlog. */
+     * SOMAXCONN: clients that find every worker busy wait in the backlog.
+     * SO_REUSEPORT, to reserve a port, after bind: so that bind finds who listens there. */
     if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
                            set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
                            set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
                            set_on(listener, SOL_SOCKET, SO_OOBINLINE) == -1 ||
-                           (shared && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
+                           (kind == SHARED && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
                            bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
-                           listen(listener, SOMAXCONN) == -1)) {
+                           (kind == RESERVED && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
+                           (kind != RESERVED && listen(listener, SOMAXCONN) == -1))) {
         int error = errno;
         close(listener);
         errno = error;
@@ -81,12 +85,29 @@ static int open_listener(const char *address, int port, bool shared)
 
 int listener_open(const char *address, int port)
 {
-    return open_listener(address, port, false);
+    return open_listener(address, port, EXCLUSIVE);
 }
 
 int listener_open_shared(const char *address, int port)
 {
-    return open_listener(address, port, true);
+    return open_listener(address, port, SHARED);
+}
+
+int port_reserve(const char *address, int port)
+{
+    return open_listener(address, port, RESERVED);
+}
+
+int local_port(int socket)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof(address);
+
+    if (getsockname(socket, (struct sockaddr *)&address, &length) == -1)
+        return -1;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
 char *local_name(int socket, char name[SOCKET_NAME_MAX])

@@ -27,6 +27,17 @@ int listener_open(const char *address, int port);
  */
 int listener_open_shared(const char *address, int port);
 
+/*
+ * Keeps a port for listeners that listener_open_shared opens on it later: a socket that is bound,
+ * and does not listen. It receives nothing; while it is open no other user gets the port, nor
+ * anybody who takes any that is free. Fails as listener_open does, with EADDRINUSE too when somebody
+ * listens there already, of the same user even.
+ */
+int port_reserve(const char *address, int port);
+
+/* The port of a TCP socket; 0 when it is not bound, -1 with errno when getsockname(2) fails. */
+int local_port(int socket);
+
 /* Room for any name that local_name writes, "[2001:db8::1%interface]:65535" for example. */
 enum { SOCKET_NAME_MAX = 80 };
 

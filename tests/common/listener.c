@@ -220,6 +220,46 @@ static void a_port_of_an_open_connection_can_be_taken_again(void **state)
     assert_int_equal(port_of(listener), port);
 }
 
+static void a_reserved_port_is_for_shared_listeners_and_nobody_else(void **state)
+{
+    (void)state;
+    listener = port_reserve("127.0.0.1", 0);
+    assert_true(listener != -1);
+    int port = local_port(listener);
+    assert_int_equal(port, port_of(listener));
+    client = listener_open_shared("127.0.0.1", port);
+    connection = listener_open_shared("127.0.0.1", port);
+    assert_true(client != -1 && connection != -1);
+    assert_int_equal(local_port(client), port);
+    expect_failure("127.0.0.1", port, EADDRINUSE); /* now somebody listens */
+    assert_int_equal(port_reserve("127.0.0.1", port), -1);
+    assert_int_equal(errno, EADDRINUSE);
+}
+
+static void what_is_reserved_receives_nothing(void **state)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+
+    (void)state;
+    listener = port_reserve("127.0.0.1", 0);
+    assert_true(listener != -1);
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    address.sin_port = htons((uint16_t)local_port(listener));
+    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof(address)), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+}
+
+static void the_port_of_what_has_none_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(local_port(-1), -1);
+    assert_int_equal(errno, EBADF);
+    listener = listener_open("::1", 0);
+    if (listener != -1) /* where there is IPv6 */
+        assert_int_equal(local_port(listener), port_of(listener));
+}
+
 static void an_address_of_another_machine_is_an_error_that_leaves_nothing_open(void **state)
 {
     (void)state;
@@ -304,6 +344,9 @@ int main(void)
         TEST(a_port_in_use_is_an_error_that_leaves_nothing_open),
         TEST(a_port_of_closed_connections_can_be_taken_again),
         TEST(a_port_of_an_open_connection_can_be_taken_again),
+        TEST(a_reserved_port_is_for_shared_listeners_and_nobody_else),
+        TEST(what_is_reserved_receives_nothing),
+        TEST(the_port_of_what_has_none_is_an_error),
         TEST(an_address_of_another_machine_is_an_error_that_leaves_nothing_open),
         TEST(at_the_limit_of_descriptors_it_fails_and_afterwards_works),
         TEST(the_name_is_address_and_port),
