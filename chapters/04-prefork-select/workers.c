@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@ enum {
 
 struct place {
     pid_t pid;   /* 0: vacant */
+    int pidfd;   /* in `watched`; or -1 */
     bool proved; /* has done some work */
     int64_t birth;
     int pause_ms; /* of the place, after the next worker that is no good */
@@ -31,6 +34,7 @@ struct workers {
     int places;
     int attention; /* places that are vacant or dismissed; while there is none, nothing is due */
     int deaths;    /* SIGCHLD arrives here: a signalfd */
+    int watched;   /* an epoll instance with that and all pidfds; or -1 */
     long deaths_count;
     int next;                /* the place at which workers_reap goes on */
     bool was_blocked;        /* SIGCHLD, before ... */
@@ -96,15 +100,54 @@ struct workers *workers_open(int places)
         return NULL;
     }
     workers->places = workers->attention = places;
+    workers->watched = -1;
     for (int i = 0; i < places; i++)
-        workers->place[i].pause_ms = PAUSE_MS;
+        workers->place[i] = (struct place){.pidfd = -1, .pause_ms = PAUSE_MS};
     reap_others(workers); /* as init: who has died before SIGCHLD was blocked */
     return workers;
 }
 
+static int watch(const struct workers *workers, int fd, int place)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = place};
+
+    return epoll_ctl(workers->watched, EPOLL_CTL_ADD, fd, &event);
+}
+
+int workers_watch(struct workers *workers)
+{
+    workers->watched = epoll_create1(EPOLL_CLOEXEC);
+    if (workers->watched != -1 && watch(workers, workers->deaths, -1) == -1) {
+        int error = errno;
+        close(workers->watched);
+        workers->watched = -1;
+        errno = error;
+    }
+    return workers->watched == -1 ? -1 : 0;
+}
+
+static void unwatch(struct place *it)
+{
+    if (it->pidfd != -1)
+        close(it->pidfd); /* the only one: so it leaves the epoll instance, too */
+    it->pidfd = -1;
+}
+
+/* Who has died, and has not been reaped by now, is another's to reap. */
+static void dismiss_the_unreaped(struct workers *workers)
+{
+    struct epoll_event event;
+
+    while (workers->watched != -1 && epoll_wait(workers->watched, &event, 1, 0) == 1 &&
+           event.data.fd != -1) {
+        unwatch(&workers->place[event.data.fd]);
+        workers_dismiss(workers, event.data.fd, UNREAPED_MS);
+    }
+}
+
 int workers_descriptor(const struct workers *workers)
 {
-    return workers->deaths;
+    return workers->watched != -1 ? workers->watched : workers->deaths;
 }
 
 pid_t workers_pid(const struct workers *workers, int place)
@@ -137,14 +180,22 @@ pid_t workers_start(struct workers *workers, int place)
     pid_t pid = fork_child();
 
     if (pid == 0) {
+        for (int i = 0; i < workers->places; i++)
+            unwatch(&workers->place[i]);
+        if (workers->watched != -1)
+            close(workers->watched);
         close(workers->deaths);
     } else if (pid == -1) {
         int error = errno;
         workers_put_off(workers, place);
         errno = error;
     } else {
-        *it = (struct place){.pid = pid, .birth = now_ms(), .pause_ms = it->pause_ms};
+        *it = (struct place){.pid = pid, .pidfd = -1, .birth = now_ms(), .pause_ms = it->pause_ms};
         workers->attention--;
+        if (workers->watched != -1)
+            it->pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+        if (it->pidfd != -1 && watch(workers, it->pidfd, place) == -1)
+            unwatch(it);
     }
     return pid;
 }
@@ -175,6 +226,7 @@ static void vacate(struct workers *workers, struct place *it)
 {
     if (!it->dismissed)
         workers->attention++;
+    unwatch(it);
     it->pid = 0;
     it->dismissed = it->killed = false;
     it->due = 0;
@@ -250,6 +302,7 @@ int workers_reap(struct workers *workers, pid_t *pid, int *status)
     }
     workers->next = 0;
     reap_others(workers);
+    dismiss_the_unreaped(workers);
     return -1;
 }
 
@@ -261,6 +314,10 @@ void workers_close(struct workers *workers, int grace_ms)
     for (int i = 0; i < workers->places; i++)
         left[i] = workers->place[i].pid;
     children_end(left, workers->places, grace_ms);
+    for (int i = 0; i < workers->places; i++)
+        unwatch(&workers->place[i]);
+    if (workers->watched != -1)
+        close(workers->watched);
     close(workers->deaths);
     restore_sigchld(workers);
     free(workers->unreaped);

@@ -32,6 +32,14 @@ struct workers;
  */
 struct workers *workers_open(int places);
 
+/*
+ * For who has no channel to his workers, at whose end he would see it: from now on a worker is
+ * noticed too that has died and cannot be reaped, since its tracer has to (ptrace(2)). Its place is
+ * vacated soon after. Costs a descriptor for each worker: pidfd_open(2). To be called before the
+ * first is started. Returns 0, or -1 with errno, and then nothing has changed.
+ */
+int workers_watch(struct workers *workers);
+
 /* Readable while a worker may have died: call workers_reap then. Stays this module's. */
 int workers_descriptor(const struct workers *workers);
 
@@ -43,7 +51,8 @@ int workers_vacant(struct workers *workers);
 
 /*
  * Starts a worker in a vacant place: fork_child of process.h, with its results. In the child,
- * nothing of this module is left open. Where it fails, the place is put off.
+ * nothing of this module is left open. Where it fails, the place is put off. A worker for which no
+ * descriptor is left to watch it by is noticed by SIGCHLD alone.
  */
 pid_t workers_start(struct workers *workers, int place);
 

@@ -525,6 +525,83 @@ static void who_is_traced_and_killed_leaves_its_place_once_it_is_dismissed(void 
     assert_true(wait_until(has_gone, &pid));
 }
 
+/* Where nobody would see the end of a channel. */
+static void who_is_watched_traced_and_killed_leaves_its_place_by_itself(void **state)
+{
+    pid_t died;
+    int status;
+
+    (void)state;
+    open_places(2);
+    assert_int_equal(workers_watch(workers), 0);
+    start_all(2);
+    pid_t pid = workers_pid(workers, 0), tracer = start_tracer(pid);
+    if (tracer == -1)
+        return;
+    kill(pid, SIGKILL);
+    struct pollfd dead = {.fd = workers_descriptor(workers), .events = POLLIN};
+    assert_int_equal(poll(&dead, 1, PATIENCE * 1000), 1);
+    assert_int_equal(workers_reap(workers, &died, &status), -1);
+    assert_int_equal(poll(&dead, 1, 0), 0); /* it has been seen, and is no news any more */
+    for (int i = 0; i < 2; i++) { /* in which it could be reaped; then to be, by its tracer */
+        assert_int_equal(workers_timeout(workers), 200);
+        clock_ms += 200;
+        workers_vacant(workers);
+    }
+    assert_int_equal(workers_pid(workers, 0), 0);
+    clock_ms += 100;
+    assert_int_equal(workers_vacant(workers), 0);
+    start(0);
+    kill_worker(1); /* the others are noticed as before */
+    end_tracer(tracer);
+    assert_true(wait_until(has_gone, &pid));
+}
+
+static void who_is_watched_costs_a_descriptor_which_is_closed_everywhere(void **state)
+{
+    pid_t pid;
+    int status, before = descriptors_of(getpid());
+
+    (void)state;
+    open_places(3);
+    assert_int_equal(workers_watch(workers), 0);
+    int without = descriptors_of(getpid());
+    start(0);
+    start(1);
+    assert_int_equal(descriptors_of(getpid()), without + 2);
+    pid_t last = workers_start(workers, 2);
+    if (last == 0)
+        _exit(descriptors_of(getpid()) - before);
+    assert_int_equal(next_death(&pid, &status), 2);
+    assert_int_equal(pid, last);
+    assert_int_equal(status, 0);
+    kill_worker(0);
+    assert_int_equal(descriptors_of(getpid()), without + 1);
+    workers_close(workers, 0);
+    workers = NULL;
+    assert_int_equal(descriptors_of(getpid()), before);
+}
+
+static void who_cannot_be_watched_is_noticed_by_its_signal(void **state)
+{
+    struct rlimit before, none;
+
+    (void)state;
+    open_places(1);
+    assert_int_equal(workers_watch(workers), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    pid_t pid = workers_start(workers, 0);
+    if (pid == 0)
+        sleep_for_ever();
+    struct workers *none_left = workers_open(1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_null(none_left);
+    assert_true(pid > 0);
+    kill_worker(0);
+}
+
 static void where_too_many_cannot_be_reaped_the_place_stays_theirs(void **state)
 {
     pid_t pids[3], tracers[3];
@@ -798,6 +875,9 @@ int main(void)
         TEST(nobody_can_be_dismissed_from_a_vacant_place),
         TEST(who_cannot_be_reaped_leaves_its_place_and_is_reaped_later),
         TEST(who_is_traced_and_killed_leaves_its_place_once_it_is_dismissed),
+        TEST(who_is_watched_traced_and_killed_leaves_its_place_by_itself),
+        TEST(who_is_watched_costs_a_descriptor_which_is_closed_everywhere),
+        TEST(who_cannot_be_watched_is_noticed_by_its_signal),
         TEST(where_too_many_cannot_be_reaped_the_place_stays_theirs),
         TEST(a_stranger_among_the_children_is_not_touched),
         TEST(init_of_a_pid_namespace_reaps_whoever_dies),
