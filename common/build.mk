@@ -135,11 +135,11 @@ $(trace): common/trace/trace.c $(flags)
 # A test is a program that prints TAP. Tests mirror the tree: tests/common/load/loop.c tests
 # common/load/loop.c.
 # The suites in tests/servers hold for every server: each runs once a server, under its name. The soak is for
-# those that have workers at rest, and of those that are one program with several arguments, for one.
+# those that have workers at rest, which are no scripts.
 unit_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/common/*.c tests/common/*/*.c tests/chapters/*/*.c))
 suites       := $(addprefix $(BUILD)/tests/servers/,contract faults soak)
 server_tests := $(foreach suite,contract faults,$(servers:%=$(BUILD)/tests/servers/$(suite)-%))
-soaked       := $(foreach server,$(servers),$(if $(filter rest=0,$($(server).can))$($(server).arguments),,$(server)))
+soaked       := $(foreach server,$(servers),$(if $(filter rest=0,$($(server).can))$(filter script,$($(server).family)),,$(server)))
 soaks        := $(soaked:%=$(BUILD)/tests/servers/soak-%)
 support      := $(BUILD)/tests/support.o $(cputime)
 script_tests := tests/make.py $(wildcard tests/common/*.py tests/common/*/*.py tests/chapters/*/*.py)

@@ -1,9 +1,12 @@
 #include "subject.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct subject found;
 const struct subject *subject;
@@ -13,8 +16,9 @@ static const struct {
     const char *word;
     bool *flag;
 } flags[] = {
-    {"accept", &found.accept}, {"batch", &found.batch},         {"drain", &found.drain},
-    {"exec", &found.exec},     {"hand-over", &found.hand_over}, {"select", &found.select},
+    {"accept", &found.accept}, {"batch", &found.batch},   {"deals", &found.deals},
+    {"drain", &found.drain},   {"exec", &found.exec},     {"hand-over", &found.hand_over},
+    {"lock", &found.lock},     {"select", &found.select},
 };
 
 /* rest=0, rest=all, or rest=2..all. Returns false for anything else. */
@@ -151,6 +155,38 @@ struct server start_workers(int workers)
 
     snprintf(count, sizeof(count), "%d", workers);
     return start_with("-p", "0", count, NULL);
+}
+
+enum { DEALT_MAX = 256 };
+
+void hold_workers(const struct server *server, int connections[], int count)
+{
+    struct pollfd clients[DEALT_MAX];
+    int dealt = 0, served = 0;
+
+    for (int i = 0; i < count && !subject->deals; i++) {
+        connections[i] = connect_to(server);
+        exchange(connections[i], "here", 4);
+    }
+    while (subject->deals && served < count) {
+        /* Nobody has been served for a moment: those that wait are behind others. More clients. */
+        if (poll(clients, (nfds_t)dealt, 50) == 0) {
+            assert_true(dealt < DEALT_MAX);
+            clients[dealt] = (struct pollfd){.fd = connect_to(server), .events = POLLIN};
+            assert_int_equal(send(clients[dealt++].fd, "here", 4, 0), 4);
+        }
+        for (int i = 0; i < dealt; i++) {
+            char back[4];
+            if (clients[i].revents == 0)
+                continue;
+            assert_int_equal(recv(clients[i].fd, back, 4, MSG_WAITALL), 4);
+            connections[served++] = clients[i].fd;
+            clients[i] = (struct pollfd){.fd = -1};
+        }
+    }
+    for (int i = 0; i < dealt; i++)
+        if (clients[i].fd != -1)
+            close(clients[i].fd);
 }
 
 struct output run_subject(const char *first, ...)

@@ -24,7 +24,10 @@ struct subject {
      */
     int least, most;
 
-    bool accept;    /* accept: the workers accept, so that -v has no hand-over to tell of */
+    bool accept;    /* accept: the workers accept, and the master never sees a connection */
+    bool lock;      /* lock: they take turns by a lock, so a stopped one may hold up the others */
+    bool deals;     /* deals: the kernel deals clients to workers blindly, busy or not; and what
+                       was dealt to one is lost with it */
     bool hand_over; /* hand-over: a connection goes to a worker that exists, through a channel */
     bool select;    /* select: the master watches each worker with it, so FD_SETSIZE is a limit */
     bool exec;      /* exec: the workers are another program: `worker` beside it, or that of -w */
@@ -57,6 +60,12 @@ struct server start_with(const char *first, ...);
 
 /* The same, with the descriptor to which stderr goes, which is the server's from here on. */
 struct server start_to(int errors, const char *first, ...);
+
+/*
+ * Makes so many connections, each of which a worker serves: it has had an echo, and so holds its
+ * worker. Where the kernel deals clients to workers, it takes more to hit as many, who go again.
+ */
+void hold_workers(const struct server *server, int connections[], int count);
 
 /* Runs the subject with these arguments until it ends by itself. */
 struct output run_subject(const char *first, ...);
