@@ -1,10 +1,12 @@
 # What chapter 6 builds, and its servers: one program, whose workers wait in one of five ways. The words
 # are those of common/build.mk.
-programs += $(here)/server
+programs       += $(here)/server
+demonstrations += $(here)/locks
 
 ways := $(here)/ways.o
 
 $(here)/server: $(ways) $(workers)
+$(here)/locks: $(ways)
 
 servers += 06
 06.program := $(here)/server

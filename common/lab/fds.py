@@ -30,7 +30,7 @@ def show(name, roles):
         tables.show(processes(), "before: no client")
         with socket.create_connection(("127.0.0.1", port)):
             program.wait_until(lambda: holders() and master not in holders(), "the hand-over")
-            tables.show(processes(), "a client is connected, and has been handed over")
+            tables.show(processes(), "a client is connected, and a process has it")
         program.wait_until(lambda: not holders() - {master}, "the end of the connection")
         tables.show(processes(), "after: the client has gone")
 

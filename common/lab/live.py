@@ -80,11 +80,12 @@ class Server:
         return True
 
     def hear(self, line):
-        if given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$", line):
-            if int(given[1]) in self.gone:  # who is counted among the ended already
+        if given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$|worker (\d+) accepts descriptor \d+$", line):
+            who = int(given[1] or given[2])
+            if who in self.gone:  # who is counted among the ended already
                 self.by_ended += 1
             else:
-                self.served[int(given[1])] += 1
+                self.served[who] += 1
         else:
             self.said.append(f"{time.strftime('%H:%M:%S')}  {line}")
 

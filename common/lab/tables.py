@@ -69,8 +69,9 @@ def named(processes):
             others = holders.get(f"socket:[{peers[inode[1]]}]", [])
             others = list(dict.fromkeys(other for other in others if other != name)) or others[:1]
             return "channel to " + (others[0] if len(others) == 1 else "nobody" if not others else " and ".join(others))
-        if "signalfd" in target:
-            return "signals"
+        for kind, name_of_it in (("signalfd", "signals"), ("eventpoll", "epoll instance"), ("pidfd", "pidfd of a worker")):
+            if kind in target:
+                return name_of_it
         return target
 
     return [(name, number, what(name, target))

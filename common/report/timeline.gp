@@ -36,9 +36,7 @@ do for [panel = 1:panels] {
 set title sprintf("%d connections, from the first accept until the last echo", connections)
 set xlabel "ms since the first accept" offset 0,0.5
 
-# The legend; a key of gnuplot's would be too wide, and have all samples of one height.
-kinds = "accept|".(strstrt(forking, "1") ? "fork|exit|" : "").(strstrt(forking, "0") ? "hand-over|" : "") \
-    ."echo|close|under way|waits"
+# The legend, of the kinds that there are; a key of gnuplot's would be too wide, and have all samples of one height.
 width(kind) = 0.05 + 0.0082 * strlen(kind)
 count = 1 + sum [i = 1:strlen(kinds)] (kinds[i:i] eq "|")
 x = 0.51 - (sum [i = 1:count] width(name(kinds, i))) / 2

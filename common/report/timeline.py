@@ -50,16 +50,32 @@ def read(trace, first=0):
 
 # The calls from accept to the end of it. The master: accept, give (fork or sendmsg), drop (closes its
 # copy), done (waitpid, or the read of the report). The process that serves: take (fork, or recvmsg),
-# recv, send, close, leave (exit, or the report).
+# recv, send, close, leave (exit, or the report). Where that process accepts by itself there is no
+# give and no drop, and with its close the connection is done.
 Connection = collections.namedtuple("Connection", "accept give drop done take recv send close leave")
 
 
-def follow(accept, events):
-    """What happened to an accepted connection. None if that is not complete."""
+def follow(accept, events, workers=()):
+    """What happened to a connection, which one of these workers has accepted, or else the master. None
+    if that is not complete."""
     def first(condition):
         return next(filter(condition, events))
 
+    def calls(who, after, names, descriptor):
+        return [e for e in events if e.pid == who.pid and e.begin >= after and e.call in names
+                and descriptor in (e.descriptor, None)]
+
+    def served(take, connection):
+        """recv, send and close of the process that serves."""
+        close = calls(take, take.end, ("close",), connection)[0]
+        recv = calls(take, take.end, ("recv", "read"), connection)[0]
+        send = [e for e in calls(take, recv.end, ("send", "write"), connection) if e.end <= close.begin][-1]
+        return recv, send, close
+
     try:
+        if accept.pid in workers:
+            recv, send, close = served(accept, accept.other)
+            return Connection(accept, None, None, close, accept, recv, send, close, close)
         give = first(lambda e: e.pid == accept.pid and e.begin >= accept.end and e.result > 0
                      and (e.call == "fork" or e.call == "sendmsg" and e.socket == accept.socket))
         forked = give.call == "fork"
@@ -68,14 +84,8 @@ def follow(accept, events):
         # The child has the number of its parent, a worker has one of its own.
         connection = accept.other if forked else take.other
 
-        def calls(who, after, names, descriptor):
-            return [e for e in events if e.pid == who.pid and e.begin >= after and e.call in names
-                    and descriptor in (e.descriptor, None)]
-
         drop = calls(accept, give.end, ("close",), accept.other)[0]
-        close = calls(take, take.end, ("close",), connection)[0]
-        recv = calls(take, take.end, ("recv", "read"), connection)[0]
-        send = [e for e in calls(take, recv.end, ("send", "write"), connection) if e.end <= close.begin][-1]
+        recv, send, close = served(take, connection)
         if forked:
             leave = calls(take, close.end, ("exit",), None)[0]
             done = first(lambda e: e.pid == accept.pid and e.call == "waitpid" and e.result == take.pid)
@@ -88,9 +98,15 @@ def follow(accept, events):
     return Connection(accept, give, drop, done, take, recv, send, close, leave)
 
 
-def connections(events):
+def connections(events, workers=()):
     """All that were accepted, in this order; None for one that is not complete."""
-    return [follow(e, events) for e in events if e.call.startswith("accept") and e.result >= 0]
+    return [follow(e, events, workers) for e in events if e.call.startswith("accept") and e.result >= 0]
+
+
+def begin_of(burst):
+    """When it begins: with the first accept; or, where a worker has waited in that, with its end."""
+    first = burst[0]
+    return first.accept.begin if first.give else first.accept.end
 
 
 # ---- the picture: bars in rows ----
@@ -114,7 +130,7 @@ def lanes(spans):
 def bars(burst, workers):
     """The bars of a burst. Row 0 is the master's; then a row for each worker, the pids of a pool. Without
     them each connection has a child of its own, and the children that do not live at once share a row."""
-    begin, end = burst[0].accept.begin, max(c.done.end for c in burst)
+    begin, end = begin_of(burst), max(c.done.end for c in burst)
     for row, pid in enumerate([burst[0].accept.pid, *workers]):
         yield Bar(row, "waits", begin, end, 0, f"worker {row}" if row else "master", "exists", pid, -1)
 
@@ -132,6 +148,11 @@ def bars(burst, workers):
             name = f"worker {row}" if workers else f"child {number}"
             return Bar(row, kind, begin, end, number, name, what, c.take.pid, c.close.descriptor)
 
+        if not c.give:  # in accept it has waited: what is drawn is from there until it reads
+            yield process("accept", c.accept.end, c.recv.begin, "begins")
+            yield process("echo", c.recv.begin, c.send.end, "recv, send")
+            yield process("close", c.close.begin, c.close.end, "close")
+            continue
         yield master("accept", c.accept)
         yield master(arrival, c.give)
         yield master("close", c.drop)
@@ -183,7 +204,7 @@ class Server:
         deadline = time.monotonic() + 30
         while True:
             time.sleep(0.005)
-            burst = connections(read(self.trace, before))
+            burst = connections(read(self.trace, before), self.workers)
             if len(burst) == CONNECTIONS and None not in burst:
                 return burst
             lost = count(self.trace)[1]
@@ -198,7 +219,7 @@ class Server:
 
 def length(burst):
     """From the first accept to the last echo."""
-    return max(c.send.end for c in burst) - burst[0].accept.begin
+    return max(c.send.end for c in burst) - begin_of(burst)
 
 
 def trace(names):
@@ -218,21 +239,26 @@ def trace(names):
 
 # ---- what comes out ----
 
+# Those of which the third is True are there only where the master hands over.
 PHASES = [
-    ("accept", lambda c: c.accept.end - c.accept.begin),
-    ("fork or sendmsg, the master's call", lambda c: c.give.end - c.give.begin),
-    ("from that call until the process runs", lambda c: c.take.end - c.give.begin),
-    ("until it reads", lambda c: c.recv.begin - c.take.end),
-    ("echo", lambda c: c.send.end - c.recv.begin),
-    ("all of this: from accept to echo", lambda c: c.send.end - c.accept.begin),
-    ("close", lambda c: c.close.end - c.close.begin),
-    ("exit until reaped, or report until read", lambda c: c.done.end - c.leave.begin),
+    ("accept", lambda c: c.accept.end - c.accept.begin, True),
+    ("fork or sendmsg, the master's call", lambda c: c.give.end - c.give.begin, True),
+    ("from that call until the process runs", lambda c: c.take.end - c.give.begin, True),
+    ("until it reads", lambda c: c.recv.begin - c.take.end, False),
+    ("echo", lambda c: c.send.end - c.recv.begin, False),
+    ("all of this: from accept to echo", lambda c: c.send.end - begin_of([c]), False),
+    ("close", lambda c: c.close.end - c.close.begin, False),
+    ("exit until reaped, or report until read", lambda c: c.done.end - c.leave.begin, True),
 ]
 
 
 def show(name, servers):
     """Prints and keeps the table: of all bursts, not only of those that are drawn."""
-    def median(server, phase):
+    hand_over = any(server.bursts[0][0].give for server in servers)
+
+    def median(server, phase, handed):
+        if handed and not server.bursts[0][0].give:
+            return "-"
         return f"{stats.median(phase(c) for burst in server.bursts for c in burst) / 1e3:.1f}"
 
     def numbers(server):
@@ -249,8 +275,9 @@ def show(name, servers):
     results.show_table(
         name, "Where the time of a connection goes, in µs",
         ["", *(registry.label(server.name) for server in servers)],
-        [*([what, *(median(server, phase) for server in servers)] for what, phase in PHASES),
-         ["descriptor: in the master -> in the process", *map(numbers, servers)]], notes)
+        [*([what, *(median(server, phase, handed) for server in servers)] for what, phase, handed in PHASES
+           if hand_over or not handed),
+         *([["descriptor: in the master -> in the process", *map(numbers, servers)]] if hand_over else [])], notes)
 
 
 def write_bars(path, servers):
@@ -259,7 +286,7 @@ def write_bars(path, servers):
     for panel, server in enumerate(servers):
         burst = server.quartile(1)
         for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
-            begin, end = ((ns - burst[0].accept.begin) / 1e3 for ns in (bar.begin, bar.end))
+            begin, end = ((ns - begin_of(burst)) / 1e3 for ns in (bar.begin, bar.end))
             rows.append([panel, *bar._replace(begin=f"{begin:.3f}", end=f"{end:.3f}"), server.name])
     columns = ["panel", *Bar._fields, "server"]
     results.write_table(path, [f"{c}_us" if c in ("begin", "end") else c for c in columns], rows)
@@ -267,22 +294,25 @@ def write_bars(path, servers):
 
 
 # The letters for the kinds of bars, on the terminal.
-LETTERS = {"accept": "A", "fork": "F", "hand-over": "H", "echo": "E", "close": "C", "exit": "X",
+LETTERS = {"accept": "A", "fork": "F", "exit": "X", "hand-over": "H", "echo": "E", "close": "C",
            "under way": "-", "waits": "."}
+
+
+def kinds(servers):
+    """What is to be seen of them, in the order of the letters."""
+    seen = {bar.kind for server in servers for bar in bars(server.quartile(1), server.workers)}
+    seen |= {"under way" for kind in seen if kind.endswith("under way")}
+    return [kind for kind in LETTERS if kind in seen]
 
 
 def text_bars(servers, last):
     """The picture as text: a line for each process, and one time axis, which ends at LAST ms."""
     margin, columns = 10, textplot.room() - 14
-    pools = [bool(server.workers) for server in servers]
-    unseen = {kind for kind, by_pool in (("fork", False), ("exit", False), ("hand-over", True))
-              if by_pool not in pools}
     lines = [f"{CONNECTIONS} connections, from the first accept until the last echo",
-             textplot.legend(f"{letter} {kind}" for kind, letter in LETTERS.items()
-                             if kind not in unseen)]
+             textplot.legend(f"{LETTERS[kind]} {kind}" for kind in kinds(servers))]
     for server in servers:
         burst = server.quartile(1)
-        start, rows = burst[0].accept.begin, collections.defaultdict(list)
+        start, rows = begin_of(burst), collections.defaultdict(list)
         for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
             kind = "under way" if bar.kind.endswith("under way") else bar.kind
             span = (bar.begin - start) / 1e6, (bar.end - start) / 1e6
@@ -310,7 +340,7 @@ def timeline(name, names):
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
     gnuplot.draw("timeline.gp", path, paths.RESULTS / name, letters=17, servers=" ".join(names),
-                 last=last,
+                 last=last, kinds="|".join(kinds(servers)),
                  forking=" ".join("0" if server.workers else "1" for server in servers),
                  titles="|".join(registry.label(server) for server in names),
                  lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
