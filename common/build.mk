@@ -88,9 +88,7 @@ $(registry): always
 
 programs += $(demonstrations) $(addprefix $(BUILD)/common/, \
     exercises/supervise \
-    load/load \
-    peers/accept \
-    peers/reuseport)
+    load/load)
 
 # What a program or test is made of besides its own .o and common's library.
 library := $(BUILD)/common/common.a
@@ -98,7 +96,6 @@ cputime := $(BUILD)/common/load/cputime.o
 load    := $(addprefix $(BUILD)/common/load/, options.o report.o loop.o schedule.o) $(cputime)
 
 $(BUILD)/common/load/load: $(load)
-$(BUILD)/common/peers/accept $(BUILD)/common/peers/reuseport: $(BUILD)/common/peers/floor.o
 $(BUILD)/common/exercises/supervise: $(addprefix $(BUILD)/common/exercises/, family.o sandbox.o)
 
 $(library): $(addprefix $(BUILD)/common/, \

@@ -32,6 +32,7 @@ TITLE = "Workers that accept"
 QUESTION = ("What does it save when nobody hands connections over, who gets them, and how many are "
             "woken for nothing?")
 COMPARED = True
+BESIDE = ["06-reuseport"]
 PLOTS = [
     *plots.latency("cpu"),
     Plot("distribution",

@@ -13,6 +13,7 @@ not have:
                      and one for the others; by default "master" and "worker {}"
     COMPARED         True: its own server stands beside those of the other chapters, in make
                      compare, peers, cost, growth and knee
+    BESIDE           the names of others of its servers, which stand there too in make peers and cost
 
 and of a chapter without a server:
 
@@ -86,3 +87,8 @@ def having(name):
 def compared():
     """The servers that stand beside each other."""
     return [servers(number)[0] for number in having("COMPARED")]
+
+
+def beside():
+    """Further servers of the chapters, for when all designs stand beside each other."""
+    return [name for number in having("BESIDE") for name in show(number).BESIDE]

@@ -89,7 +89,7 @@ def show_counts(names, counts):
     shown = [key for key in COUNTS if key not in none]
     notes = ["Of all processes of a server, by getrusage: the difference of two runs, for each further connection.",
              "Voluntary: a process had to wait. Involuntary: another one was to run. Minor fault: a page had to be mapped "
-             "or copied. Major: it had to be read from disk. A floor does only what any server of its kind must.", *(f"There were no {COUNTS[key]}." for key in none)]
+             "or copied. Major: it had to be read from disk.", *(f"There were no {COUNTS[key]}." for key in none)]
     for clients in CLIENTS:
         results.show_table(
             f"cost-{clients}", f"One connection of {clients} client{'s' * (clients > 1)}, 8 workers: median (range) of "
@@ -236,13 +236,14 @@ def memory_kib(name, workers):
             by_number = {client.fileno(): client for client in clients}
             for number in by_number:
                 poll.register(number, select.POLLIN)
-            # With SO_REUSEPORT some of the clients wait behind others, for ever.
-            while waiting and (ready := poll.poll(1000 if name == "reuseport" else 20000)):
+            # Where the kernel deals clients to workers, some of them wait behind others, for ever.
+            deals = designs.can(name, "deals")
+            while waiting and (ready := poll.poll(1000 if deals else 20000)):
                 for number, _ in ready:
                     if not by_number[number].recv(64):
                         raise program.Failure(f"{designs.label(name)} has closed one of {workers} connections")
                     waiting.discard(by_number[number])
-            if waiting and name != "reuseport":
+            if waiting and not deals:
                 raise program.Failure(f"{designs.label(name)} does not serve {workers} clients at once")
             return proportional_kib(program.descendants())
         finally:

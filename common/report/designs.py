@@ -1,4 +1,4 @@
-"""All that can be measured side by side: the chapters' servers, the floors, and servers of others, the peers."""
+"""All that can be measured side by side: the chapters' servers, and servers of others, the peers."""
 import contextlib
 import functools
 import os
@@ -19,30 +19,34 @@ import results
 import serving
 import terminal
 
-# Those that are no chapter's. The floors do what any server must, and keep few of the promises.
-FLOORS = {"accept": "floor: accept", "reuseport": "floor: SO_REUSEPORT"}
+# Those that are no chapter's.
 PEERS = {"apache": "Apache prefork", "xinetd": "xinetd", "socat": "socat"}
 EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has servers, but not in everybody's PATH
 
 
 def everything():
     """The names of all that stand beside each other, in the order of the tables."""
-    return [*chapters.compared(), *FLOORS, *PEERS]
+    return [*chapters.compared(), *chapters.beside(), *PEERS]
 
 
 def label(name):
     """What tables and plots call it."""
-    return (FLOORS | PEERS).get(name) or registry.label(name)
+    return PEERS.get(name) or registry.label(name)
 
 
 def short(name):
     """A name for the head of a narrow column."""
-    return {"apache": "Apache"}.get(name, name if name in FLOORS | PEERS else f"chapter {name.lstrip('0')}")
+    return {"apache": "Apache"}.get(name, name if name in PEERS else f"chapter {name.lstrip('0')}")
+
+
+def can(name, word):
+    """Whether it is a server of the course that can this; the words are explained in tests/servers/subject.h."""
+    return name in registry.servers() and word in registry.servers()[name].can
 
 
 def forks(name):
     """Whether it forks for each connection."""
-    return name in ("xinetd", "socat") or name in registry.servers() and "rest=0" in registry.servers()[name].can
+    return name in ("xinetd", "socat") or can(name, "rest=0")
 
 
 # ---- peers ----
@@ -170,8 +174,7 @@ def running(name, workers=8, prefix=(), **options):
     """Runs any design on a free port: a context that gives its process and port. PREFIX comes before its command."""
     if name in PEERS:
         return running_peer(name, workers, prefix)
-    command = [str(paths.BUILD / "common/peers" / name)] if name in FLOORS else registry.command(name)
-    return serving.running([*prefix, *command], workers, **options)
+    return serving.running([*prefix, *registry.command(name)], workers, **options)
 
 
 def address(name):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the chapters' servers beside floors and other people's servers, in turn, and draws what came out.
+"""Measures the chapters' servers beside other people's servers, in turn, and draws what came out.
 
 All of them with 8 workers and the same load: a connection with one message of 64 bytes, a line of text,
 since Apache echoes nothing else.
@@ -15,11 +15,9 @@ import designs
 
 CLIENTS = (1, 8, 32)
 ROUNDS = turns.few(5)
-BASES = ("accept", "reuseport", "apache")  # what the others are compared with, besides the first
 NOTES = (
     "CPU is that of all processes of a server, for one connection. Ratios are taken round by round.",
-    "A floor does only what any server of its kind must, and keeps fewer promises than the chapters' servers; the "
-    "sources in common/peers say which. xinetd and socat fork for each connection, and xinetd looks up the client's "
+    "xinetd and socat fork for each connection, and xinetd looks up the client's "
     "name besides, and does not limit its children.",
 )
 
@@ -46,7 +44,8 @@ def show(names, rows):
     def cpu(name, clients):
         return column(rows[name, clients], "server_us")
 
-    bases = [names[0], *(base for base in BASES if base in names)]
+    # The others are compared with the first, with those that hand nothing over, and with Apache.
+    bases = [name for name in names if name in (names[0], "apache") or designs.can(name, "accept")]
     comparisons = {}
     for clients in CLIENTS:
         table = []

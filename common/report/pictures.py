@@ -28,8 +28,12 @@ def main():
     take("timeline", top / "timeline.svg")
     for number in chapters.having("measure"):
         measure("time-chapter.py", number)
-        timing, *_ = plots.called(f"chapter-{number}", chapters.said(number, "PLOTS", "plot"))
+        timing, *others = plots.called(f"chapter-{number}", chapters.said(number, "PLOTS", "plot"))
         take(timing.name, chapters.room(number) / "timing.svg")
+        for plot in others:  # those that its README shows, too
+            shown = chapters.room(number) / f"{plot.name.removeprefix(f'chapter-{number}-')}.svg"
+            if shown.exists():
+                take(plot.name, shown)
 
 
 if __name__ == "__main__":

@@ -114,8 +114,8 @@ SECTIONS = [
             "accuracy", []),
     Section(OTHERS, "peers", "", "Next to servers in use",
             "How do these servers compare with those that distributions ship, given the same echo, "
-            "the same number of processes and the same clients? And how far are they from the "
-            "floor: servers that do only what any of them must do?", "peers", [
+            "the same number of processes and the same clients? And what does it cost that a "
+            "master hands each connection over?", "peers", [
                 Plot("peers",
                      "A panel for each number of clients, a row for each server: microseconds of "
                      "server CPU per connection, as a point with the range of the rounds, on a "

@@ -16,7 +16,7 @@ INKS = ("#d55e00",  # 54, vermilion
         "#dda520",  # 71, yellow
         "#552b00",  # 23, brown
         "#7fc8f0")  # 77, sky
-BLACK, GREY = "#000000", "#777777"  # the floors, and the servers of others
+GREY = "#777777"  # the servers of others
 
 # Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle
 # downwards, pentagon.
@@ -37,10 +37,9 @@ def styles():
         for place, name in enumerate(names):
             found[name] = Style(INKS[family % len(INKS)], SHAPES[family % len(SHAPES)][place % 2],
                                 place % len(DASHES), FILLS[place % len(FILLS)])
-    for names, colour in ((designs.FLOORS, BLACK), (designs.PEERS, GREY)):
-        for place, name in enumerate(names):
-            found[name] = Style(colour, SHAPES[place][place % 2],
-                                place % len(DASHES), FILLS[place % len(FILLS)])
+    for place, name in enumerate(designs.PEERS):
+        found[name] = Style(GREY, SHAPES[place][place % 2],
+                            place % len(DASHES), FILLS[place % len(FILLS)])
     return found
 
 

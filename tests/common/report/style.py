@@ -56,8 +56,7 @@ def test_the_first_six_colours_differ_in_lightness():
     assert levels[-1] < 80, levels  # to be seen on white
 
 
-def test_floors_and_servers_of_others_have_styles_too():
-    tap.equal({style.styles()[name].colour for name in designs.FLOORS}, {style.BLACK})
+def test_servers_of_others_have_styles_too():
     tap.equal({style.styles()[name].colour for name in designs.PEERS}, {style.GREY})
 
 
