@@ -74,7 +74,7 @@ struct cmdline cmdline_parse_with(int argc, char **argv, struct cmdline_option o
     int64_t number;
     int letter;
 
-    for (int i = 0; options[i].letter && i < OPTIONS_MAX; i++, end += 2)
+    for (int i = 0; i < OPTIONS_MAX && options[i].letter; i++, end += 2)
         memcpy(end, (char[]){options[i].letter, ':', '\0'}, 3);
     argv[0] = program_invocation_short_name; /* by which getopt's messages begin, too */
 

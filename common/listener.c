@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -102,12 +103,16 @@ int local_port(int socket)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof(address);
+    char port[sizeof("65535")];
 
     if (getsockname(socket, (struct sockaddr *)&address, &length) == -1)
         return -1;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (getnameinfo((struct sockaddr *)&address, length, NULL, 0, port, sizeof(port),
+                    NI_NUMERICSERV) != 0) {
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    return (int)strtol(port, NULL, 10);
 }
 
 char *local_name(int socket, char name[SOCKET_NAME_MAX])

@@ -30,8 +30,8 @@ int listener_open_shared(const char *address, int port);
 /*
  * Keeps a port for listeners that listener_open_shared opens on it later: a socket that is bound,
  * and does not listen. It receives nothing; while it is open no other user gets the port, nor
- * anybody who takes any that is free. Fails as listener_open does, with EADDRINUSE too when somebody
- * listens there already, of the same user even.
+ * anybody who takes any that is free. Fails as listener_open does, with EADDRINUSE too when
+ * somebody listens there already, of the same user even.
  */
 int port_reserve(const char *address, int port);
 

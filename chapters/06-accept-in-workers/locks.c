@@ -88,7 +88,8 @@ static void make_mutex(bool robust)
 {
     pthread_mutexattr_t attributes;
 
-    mutex = mmap(NULL, sizeof(*mutex), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    mutex = mmap(NULL, sizeof(pthread_mutex_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                 -1, 0);
     if (mutex == MAP_FAILED)
         log_failure("mmap");
     if (robust) {
