@@ -33,16 +33,31 @@ def marked():
             for name in MARK.findall(re.sub(r"\n \* ", " ", (ROOT / path).read_text()))}
 
 
-def trial(function):
-    """For tap.run: None, or why it was not tried."""
-    steps = io.StringIO()
+def tried(function, turned=0):
+    """What refutes it with the check of this number turned round, or None; its steps; its checks."""
+    experiment.checks, experiment.turned = 0, turned
+    refuted, steps = None, io.StringIO()
     try:
         with contextlib.redirect_stdout(steps):
             function()
+    except experiment.Refuted as refutation:
+        refuted = refutation
+    finally:
+        experiment.turned = 0
+    return refuted, steps.getvalue(), experiment.checks
+
+
+def trial(function):
+    """For tap.run: None, or why it was not tried. The claim is true, and each check can fail."""
+    try:
+        refuted, steps, checks = tried(function)
+        tap.expect(not refuted, f"{refuted}\n{steps}")
+        tap.expect(checks > 0, "an experiment without a check")
+        for number in range(1, checks + 1):
+            refuted, steps, _ = tried(function, number)
+            tap.expect(refuted, f"check {number} was turned round, and nobody noticed:\n{steps}")
     except experiment.CannotTry as reason:
         return str(reason)
-    except experiment.Refuted as refutation:
-        raise tap.Failed(f"{refutation}\n{steps.getvalue()}") from None
     return None
 
 
@@ -62,7 +77,7 @@ HEAD = """\
 
 Behind each of these sentences stands an experiment, some lines of Python that you can read
 ([`tests/facts`](../tests/facts/)) and run: `make fact-fin-then-reset` says what it did, and what your system answered.
-`make facts` tries all of them, in some seconds.
+`make facts` tries all of them, in some seconds, and each once more with every single check turned round: none may hold then.
 """
 
 
