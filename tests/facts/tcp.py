@@ -4,10 +4,11 @@ import os
 import select
 import socket
 
-from experiment import (asleep, child, connected, expect, expect_between, fact, listener, outcome,
+from experiment import (CannotTry, asleep, child, connected, expect, expect_between, fact, listener, outcome,
                         readable, reset, tcp_state, wait_for)
 
 TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
+TIME_WAIT = "06"
 blocked, _open = os.pipe()  # a read from the first waits until the process is ended
 
 
@@ -56,6 +57,12 @@ def reset_while_queued():
     expect("accept, and recv", outcome(server.recv, 1), "ECONNRESET")
 
 
+def states(port):
+    """Those of all connections and listeners of this port: proc(5), /proc/net/tcp."""
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        return {line.split()[3] for line in table if line.split()[1].endswith(f":{port:04X}")}
+
+
 def restarted(old, new):
     """What bind says to a second listener on a port of which the first one's connection is left in TIME_WAIT."""
     client, server, at = connected(*old)
@@ -64,6 +71,9 @@ def restarted(old, new):
     server.close()  # first: this side keeps TIME_WAIT
     client.recv(1)
     client.close()
+    wait_for(lambda: states(address[1]) <= {TIME_WAIT}, "the end of the connection")
+    if not states(address[1]):
+        raise CannotTry("the kernel keeps as many connections in TIME_WAIT as it may")
     second = socket.socket()
     for option in new:
         second.setsockopt(socket.SOL_SOCKET, option, 1)
