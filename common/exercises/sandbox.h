@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* How well the kernel lets us separate it, from the best to the least. */
+/* How well the kernel lets us separate it, from the best to the least: namespaces(7). */
 enum isolation {
     NAMESPACES,         /* its own processes, mounts, IPC and network */
     NAMESPACES_BUT_NET, /* the same, but the machine's network */
@@ -29,9 +29,9 @@ struct sandbox {
 };
 
 /*
- * As root: finds a user id that no process and no file has, so that RLIMIT_NPROC counts the program
- * alone and kill(-1) hits nothing else; gives it the scratch folder. As an ordinary user: does
- * nothing, the program runs as the same. Returns -1 with errno.
+ * As root: finds a user id that no process and no file has, so that RLIMIT_NPROC (setrlimit(2))
+ * counts the program alone and kill(-1) hits nothing else (kill(2)); gives it the scratch folder.
+ * As an ordinary user: does nothing, the program runs as the same. Returns -1 with errno.
  */
 int sandbox_user(struct sandbox *sandbox);
 
@@ -45,7 +45,8 @@ pid_t sandbox_fork(const struct sandbox *sandbox);
 /*
  * In that child: makes all mounts read-only, hides what is to be hidden, and mounts a /proc and a
  * scratch folder of its own. The scratch folder takes memory, not disk, and ends with the child.
- * Returns -1 with errno when the kernel does not allow it, and then the child is of no use.
+ * Returns -1 with errno when the kernel does not allow it (mount_namespaces(7)), and then the child
+ * is of no use.
  */
 int sandbox_furnish(const struct sandbox *sandbox);
 

@@ -7,7 +7,8 @@ import socket
 import sys
 import tempfile
 
-from experiment import CannotTry, asleep, child, expect, fact, need_root, outcome, output, readable, say, wait_for
+from experiment import (CannotTry, asleep, at_the_limit, child, expect, fact, need_root, outcome,
+                        output, readable, say, wait_for)
 
 SO_PASSCRED, SO_PASSPIDFD = 16, 76
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
@@ -23,7 +24,8 @@ def call(number, *arguments):
     return result
 
 
-@fact("A memfd has no name, and can be opened all the same: by any process of its user, through /proc, with an offset of its own.")
+@fact("A memfd has no name, and can be opened all the same: by any process of its user, through "
+      "/proc, with an offset of its own.")
 def memfd_through_proc():
     fd = os.memfd_create("nameless")
     os.write(fd, b"secret")
@@ -33,7 +35,8 @@ def memfd_through_proc():
     expect("our offset after it", os.lseek(fd, 0, os.SEEK_CUR), 6)
 
 
-@fact("pidfd_getfd takes a descriptor that nobody has given, from a process that one might trace; it is the same description.")
+@fact("pidfd_getfd takes a descriptor that nobody has given, from a process that one might "
+      "trace; it is the same description.")
 def pidfd_getfd_takes():
     read, write = os.pipe()
     os.set_inheritable(write, True)
@@ -96,7 +99,8 @@ def as_nobody(capability=None):
         return os.read(read, 100).decode()
 
 
-@fact("More descriptors on their way than RLIMIT_NOFILE: ETOOMANYREFS, but not with CAP_SYS_RESOURCE or CAP_SYS_ADMIN.")
+@fact("More descriptors on their way than RLIMIT_NOFILE: ETOOMANYREFS, but not with "
+      "CAP_SYS_RESOURCE or CAP_SYS_ADMIN.")
 def too_many_on_their_way():
     need_root("become another user with some of its capabilities")
     if SYS_CAPSET is None:
@@ -120,7 +124,8 @@ def boundaries(kind):
     return right.recv(100)
 
 
-@fact("On a stream three words may come out of one read; seqpacket and dgram keep their boundaries.")
+@fact("On a stream three words may come out of one read; seqpacket and dgram keep their "
+      "boundaries.")
 def boundaries_of_the_kinds():
     expect("stream", boundaries(socket.SOCK_STREAM), b"onetwothree")
     expect("seqpacket", boundaries(socket.SOCK_SEQPACKET), b"one")
@@ -136,7 +141,8 @@ def end_of_file_of_the_kinds():
         expect(f"{name.lower()}: recv", outcome(right.recv, 1), wanted)
 
 
-@fact("End-of-file comes when the last descriptor of the other end is closed, the reader's own copy included.")
+@fact("End-of-file comes when the last descriptor of the other end is closed, the reader's own "
+      "copy included.")
 def an_own_copy_keeps_end_of_file_away():
     left, right = socket.socketpair()
     copy = left.dup()
@@ -147,7 +153,8 @@ def an_own_copy_keeps_end_of_file_away():
     expect("after its end", outcome(right.recv, 1), b"")
 
 
-@fact("A process that is killed leaves end-of-file: the kernel closes its descriptors, however it ends.")
+@fact("A process that is killed leaves end-of-file: the kernel closes its descriptors, however "
+      "it ends.")
 def a_kill_is_an_end_of_file():
     left, right = socket.socketpair()
     with child(lambda: left.recv(1)):
@@ -156,7 +163,8 @@ def a_kill_is_an_end_of_file():
     expect("recv after SIGKILL", outcome(right.recv, 1), b"")
 
 
-@fact("Who closes a socketpair's end with something unread there resets it: the other reads ECONNRESET, once, and then 0.")
+@fact("Who closes a socketpair's end with something unread there resets it: the other reads "
+      "ECONNRESET, once, and then 0.")
 def unread_data_resets_a_socketpair():
     left, right = socket.socketpair()
     right.send(b"never read")
@@ -165,7 +173,44 @@ def unread_data_resets_a_socketpair():
     expect("and again", outcome(right.recv, 1), b"")
 
 
-@fact("A write to a pipe or socket that is full waits until somebody reads; non-blocking, it fails with EAGAIN.")
+@fact("shutdown gives the other side end-of-file whoever has copies; closing one of several "
+      "does not.")
+def shutdown_asks_no_copies():
+    left, right = socket.socketpair()
+    _copy = left.dup()
+    left.shutdown(socket.SHUT_WR)
+    right.setblocking(False)
+    expect("recv after shutdown, with a copy open", outcome(right.recv, 1), b"")
+
+
+@fact("A pipe goes one way: its first descriptor cannot be written to, nor its second one read.")
+def a_pipe_goes_one_way():
+    read, write = os.pipe()
+    expect("write to the first", outcome(os.write, read, b"x"), "EBADF")
+    expect("read from the second", outcome(os.read, write, 1), "EBADF")
+
+
+@fact("socketpair of AF_UNIX has one protocol, 0, and AF_UNIX is accepted in its place.")
+def unix_sockets_have_one_protocol():
+    for protocol, wanted in (0, None), (socket.AF_UNIX, None), (socket.AF_INET, "EPROTONOSUPPORT"):
+        answer = outcome(socket.socketpair, socket.AF_UNIX, socket.SOCK_STREAM, protocol)
+        expect(f"protocol {protocol}", answer if isinstance(answer, str) else None, wanted)
+
+
+@fact("A message of seqpacket must fit into the sender's buffer (EMSGSIZE), and an empty one "
+      "looks like end-of-file.")
+def seqpacket_has_limits():
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    room = left.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    expect("a message as large as SO_SNDBUF", outcome(left.send, bytes(room)), "EMSGSIZE")
+    left.send(b"")
+    expect("recv of an empty message", outcome(right.recv, 1), b"")
+    left.send(b"x")
+    expect("and the other end is open", outcome(right.recv, 1), b"x")
+
+
+@fact("A write to a pipe or socket that is full waits until somebody reads; non-blocking, it "
+      "fails with EAGAIN.")
 def a_full_pipe_makes_a_writer_wait():
     read, write = os.pipe()
     with child(lambda: [os.write(write, b"x" * 4096) for _ in range(1000)]) as pid:
@@ -198,7 +243,8 @@ def no_data_no_descriptor():
     expect("recvmsg", outcome(right.recvmsg, 1, 100), "EAGAIN")
 
 
-@fact("What is received is a new descriptor of the same open file description: one offset for both.")
+@fact("What is received is a new descriptor of the same open file description: one offset for "
+      "both.")
 def one_offset_for_both():
     left, right = socket.socketpair()
     file = os.memfd_create("file")
@@ -211,7 +257,8 @@ def one_offset_for_both():
     expect("the sender's offset", os.lseek(file, 0, os.SEEK_CUR), 4)
 
 
-@fact("The message holds a reference: the sender may close at once, and the thing stays open on its way.")
+@fact("The message holds a reference: the sender may close at once, and the thing stays open on "
+      "its way.")
 def the_sender_may_close_at_once():
     left, right = socket.socketpair()
     read, write = os.pipe()
@@ -234,23 +281,43 @@ def room_for_two():
     expect("MSG_CTRUNC", bool(flags & socket.MSG_CTRUNC), False)
 
 
-@fact("At the receiver's limit of descriptors the byte comes, the descriptor does not, and only MSG_CTRUNC tells.")
+@fact("At the receiver's limit of descriptors the byte comes, the descriptor does not, and only "
+      "MSG_CTRUNC tells.")
 def dropped_at_the_limit():
     left, right = socket.socketpair()
     left.sendmsg([b"x"], rights(0))
-    old = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.dup(0)
-    os.close(lowest)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, old[1]))  # numbers below, which are all taken
-    try:
+    with at_the_limit():
         data, fds, flags = received(right)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, old)
     expect("bytes and descriptors", (data, fds), (b"x", []))
     expect("MSG_CTRUNC", bool(flags & socket.MSG_CTRUNC), True)
 
 
-@fact("The receiver has its own number, the lowest that is free there, and its own close-on-exec; both share O_NONBLOCK.")
+@fact("When the limit is reached between several descriptors of a message, those that fit are "
+      "opened, and MSG_CTRUNC is set.")
+def as_many_as_fit():
+    left, right = socket.socketpair()
+    left.sendmsg([b"x"], rights(0, 0, 0))
+    with at_the_limit(room=1) as lowest:
+        _, fds, flags = received(right, count=3)
+    expect("descriptors", fds, [lowest])
+    expect("MSG_CTRUNC", bool(flags & socket.MSG_CTRUNC), True)
+
+
+@fact("With CMSG_SPACE for CMSG_LEN a sender passes what lies in the padding, too: on 64-bit "
+      "machines descriptor 0.")
+def padding_is_a_descriptor():
+    if socket.CMSG_SPACE(4) == socket.CMSG_LEN(4):
+        raise CannotTry("here a number needs no padding")
+    left, right = socket.socketpair()
+    padding = bytes(socket.CMSG_SPACE(4) - socket.CMSG_LEN(4))
+    left.sendmsg([b"x"], [(*RIGHTS, array.array("i", [1]).tobytes() + padding)])
+    fds = received(right)[1]
+    expect("what arrives is descriptors 1 and 0", [os.fstat(fd)[:2] for fd in fds],
+           [os.fstat(fd)[:2] for fd in (1, 0)])
+
+
+@fact("The receiver has its own number, the lowest that is free there, and its own "
+      "close-on-exec; both share O_NONBLOCK.")
 def what_is_shared_and_what_is_not():
     left, right = socket.socketpair()
     read, _write = os.pipe()  # close-on-exec, as all that Python opens
@@ -267,7 +334,8 @@ def what_is_shared_and_what_is_not():
     expect("close-on-exec with MSG_CMSG_CLOEXEC", not os.get_inheritable(copy), True)
 
 
-@fact("A descriptor is a barrier: a call that has received one returns no bytes from behind those that it came with.")
+@fact("A descriptor is a barrier: a call that has received one returns no bytes from behind "
+      "those that it came with.")
 def a_descriptor_is_a_barrier():
     left, right = socket.socketpair()
     left.send(b"before ")
@@ -286,7 +354,8 @@ def at_most_253():
     expect("254", outcome(left.sendmsg, [b"x"], rights(*[0] * 254)), "EINVAL")
 
 
-@fact("Permissions are looked at by open, and not again: who may not open a file can read it by a descriptor that was sent.")
+@fact("Permissions are looked at by open, and not again: who may not open a file can read it by "
+      "a descriptor that was sent.")
 def permissions_are_not_looked_at_again():
     need_root("become another user")
     left, right = socket.socketpair()

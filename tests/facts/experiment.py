@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import resource
 import select
 import socket
 import subprocess
@@ -120,6 +121,19 @@ def state(pid):
 def asleep(pid):
     """True when a process waits in a call."""
     return state(pid) == "S"
+
+
+@contextlib.contextmanager
+def at_the_limit(room=0):
+    """Where only so many descriptors more can be opened; gives the number of the next one."""
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + room, old[1]))  # those below are taken
+    try:
+        yield lowest
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
 
 
 # ---- TCP -----------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import fcntl
 import mmap
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -40,7 +41,8 @@ def copied(memory):
         return with_it - int(os.read(read, 100))
 
 
-@fact("fork copies the page-table entries of anonymous memory, 8 bytes for each page of 4 KiB in use.")
+@fact("fork copies the page-table entries of anonymous memory, 8 bytes for each page of 4 KiB "
+      "in use.")
 def fork_copies_entries_of_anonymous_memory():
     memory = mmap.mmap(-1, MIB << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_NOHUGEPAGE)
@@ -50,7 +52,8 @@ def fork_copies_entries_of_anonymous_memory():
                    MIB * 2 * 0.9, MIB * 2 * 1.3)
 
 
-@fact("fork skips what a file mapping shows that nobody has written to, such as a library's code: the child maps it when it looks.")
+@fact("fork skips what a file mapping shows that nobody has written to, such as a library's "
+      "code: the child maps it when it looks.")
 def fork_skips_mappings_of_files():
     with tempfile.TemporaryFile() as file:
         file.truncate(MIB << 20)
@@ -61,7 +64,8 @@ def fork_skips_mappings_of_files():
                        0, MIB * 2 * 0.1)
 
 
-@fact("A change of user clears the parent-death signal; so after setpriv --reuid the worker must ask for it again.")
+@fact("A change of user clears the parent-death signal; so after setpriv --reuid the worker "
+      "must ask for it again.")
 def change_of_user_clears_the_death_signal():
     need_root("become another user")
     libc = ctypes.CDLL(None)
@@ -112,7 +116,8 @@ def libc_call(name, *arguments):
     return errno.errorcode[ctypes.get_errno()] if result == -1 else result
 
 
-@fact("A signal that is handled ends a read that waits, with EINTR; where its handler has SA_RESTART, the read goes on.")
+@fact("A signal that is handled ends a read that waits, with EINTR; where its handler has "
+      "SA_RESTART, the read goes on.")
 def a_signal_interrupts_a_read():
     def read_one(read, _write):
         return libc_call("read", read, ctypes.create_string_buffer(1), 1)
@@ -130,7 +135,8 @@ def a_signal_cuts_a_write():
     expect("write of three times the room", interrupted(False, write_much), 4096)
 
 
-@fact("FD_SET of a descriptor beyond FD_SETSIZE is not refused; built with _FORTIFY_SOURCE, glibc ends the program.")
+@fact("FD_SET of a descriptor beyond FD_SETSIZE is not refused; built with _FORTIFY_SOURCE, "
+      "glibc ends the program.")
 def fd_set_beyond_the_set():
     source = "#include <sys/select.h>\nint main(int n, char **v) { static fd_set set[9]; (void)v; FD_SET(1023 + n, set); return 0; }"
     with tempfile.TemporaryDirectory() as folder:
@@ -151,7 +157,8 @@ def fd_set_beyond_the_set():
 
 # ---- ends: chapters 1 and 4 ----------------------------------------------------------------------
 
-@fact("Standard signals are not counted: of three children that end while SIGCHLD is pending, it is delivered once.")
+@fact("Standard signals are not counted: of three children that end while SIGCHLD is pending, "
+      "it is delivered once.")
 def signals_are_not_counted():
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
     try:
@@ -167,7 +174,8 @@ def signals_are_not_counted():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
 
 
-@fact("A child that has ended stays a zombie until its parent has waited for it; WNOHANG gives 0 while none has ended.")
+@fact("A child that has ended stays a zombie until its parent has waited for it; WNOHANG gives "
+      "0 while none has ended.")
 def a_zombie_waits():
     read, write = os.pipe()
     with child(lambda: os._exit(os.read(read, 1)[0])) as pid:
@@ -179,7 +187,53 @@ def a_zombie_waits():
         expect("kill after it", outcome(os.kill, pid, 0), "ESRCH")
 
 
-@fact("With PR_SET_PDEATHSIG a process ends with its parent, by kill -9 too; a child that it forks itself has not got it.")
+@fact("A zombie counts against the limit on its user's processes, until it has been waited for.")
+def zombies_are_counted():
+    need_root("become another user")
+    told, tell = os.pipe()
+
+    def alone():
+        def born():
+            if (answer := outcome(os.fork)) == 0:
+                os._exit(0)
+            return answer if isinstance(answer, str) else "a child"
+
+        resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+        user = 60000 + os.getpid() % 4000  # who should have no other process
+        answers = [outcome(os.setresuid, user, user, user), born()]
+        if answers == [None, "a child"]:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)  # it has ended, and is a zombie still
+            answers.append(born())
+            os.wait()
+            answers.append(born())
+        os.write(tell, " ".join(map(str, answers)).encode())
+
+    with child(alone):
+        changed, *answers = os.read(told, 100).decode().split(" ", 1)
+    if changed != "None" or answers == ["EAGAIN"]:
+        raise CannotTry(f"there is no user without a process: {changed} {answers}")
+    expect("fork, fork beside the zombie, and when it has been reaped", answers,
+           ["a child EAGAIN a child"])
+
+
+@fact("Where SIGCHLD is ignored there are no zombies, and waitpid says ECHILD when all children "
+      "have gone.")
+def ignored_children_leave_no_zombies():
+    told, tell = os.pipe()
+
+    def alone():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(7)
+        os.write(tell, str(outcome(os.waitpid, pid, 0)).encode())
+
+    with child(alone):
+        expect("waitpid", os.read(told, 100), b"ECHILD")
+
+
+@fact("With PR_SET_PDEATHSIG a process ends with its parent, by kill -9 too; a child that it "
+      "forks itself has not got it.")
 def death_signal():
     libc = ctypes.CDLL(None)
     told, tell = os.pipe()
@@ -204,7 +258,8 @@ def death_signal():
     say("after kill -9 of its parent the process", "has ended")
 
 
-@fact("exit writes what stdio has buffered: after fork both processes would, so the child says _exit.")
+@fact("exit writes what stdio has buffered: after fork both processes would, so the child says "
+      "_exit.")
 def exit_writes_again():
     source = """#include <stdio.h>
     #include <stdlib.h>
@@ -227,7 +282,8 @@ def exit_writes_again():
         expect("when it says _exit", output(program, "_exit"), "once")
 
 
-@fact("After unshare of the PID namespace one child can be forked; when it, the namespace's init, has ended, none.")
+@fact("After unshare of the PID namespace one child can be forked; when it, the namespace's "
+      "init, has ended, none.")
 def a_namespace_without_init():
     told, tell = os.pipe()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -294,7 +350,8 @@ def settings_through_exec():
            f"/usr 0o27 {nice} True")
 
 
-@fact("A descriptor that is close-on-exec is gone after exec; dup2's copy of it has not got the flag, and stays.")
+@fact("A descriptor that is close-on-exec is gone after exec; dup2's copy of it has not got the "
+      "flag, and stays.")
 def close_on_exec_is_the_descriptors_own():
     read, _write = os.pipe()
 
@@ -309,6 +366,16 @@ def close_on_exec_is_the_descriptors_own():
 def a_directory_is_no_program():
     expect("access with X_OK", os.access("/usr", os.X_OK), True)
     expect("execv", outcome(os.execv, "/usr", ["usr"]), "EACCES")
+
+
+@fact("Python's socket.recv_fds takes flags and does not pass them on, up to 3.13 at least.")
+def recv_fds_forgets_its_flags():
+    if sys.version_info >= (3, 14):
+        raise CannotTry("nothing is claimed of this Python")
+    left, right = socket.socketpair()
+    socket.send_fds(left, [b"x"], [0])
+    _, [fd], _, _ = socket.recv_fds(right, 1, 1, socket.MSG_CMSG_CLOEXEC)
+    expect("with MSG_CMSG_CLOEXEC, inherited", os.get_inheritable(fd), True)
 
 
 @fact("What Python opens is close-on-exec, but not what recv_fds has received.")

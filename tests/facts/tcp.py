@@ -1,14 +1,17 @@
 """TCP: ends, resets, ports, and who is woken."""
 import contextlib
+import ctypes
 import os
 import select
+import signal
 import socket
 
-from experiment import (CannotTry, asleep, child, connected, expect, expect_between, fact, listener, outcome,
-                        readable, reset, tcp_state, wait_for)
+from experiment import (CannotTry, asleep, at_the_limit, child, connected, expect, expect_between,
+                        fact, listener, outcome, readable, reset, tcp_state, wait_for)
 
-TCP_CLOSE, TCP_CLOSE_WAIT = 7, 8
+TCP_ESTABLISHED, TCP_SYN_SENT, TCP_CLOSE, TCP_CLOSE_WAIT = 1, 2, 7, 8
 TIME_WAIT = "06"
+libc = ctypes.CDLL(None)
 blocked, _open = os.pipe()  # a read from the first waits until the process is ended
 
 
@@ -37,7 +40,8 @@ def data_then_reset():
     expect("and again", outcome(server.recv, 100), b"")
 
 
-@fact("A peer that closes with unread data sends RST, not FIN: read gives ECONNRESET, and no end-of-file.")
+@fact("A peer that closes with unread data sends RST, not FIN: read gives ECONNRESET, and no "
+      "end-of-file.")
 def close_with_unread_data():
     client, server, _ = connected()
     server.sendall(b"never read")
@@ -46,7 +50,8 @@ def close_with_unread_data():
     expect("recv at the other end", outcome(server.recv, 1), "ECONNRESET")
 
 
-@fact("A connection that is reset while it is queued is accepted on Linux; then read says ECONNRESET.")
+@fact("A connection that is reset while it is queued is accepted on Linux; then read says "
+      "ECONNRESET.")
 def reset_while_queued():
     at = listener()
     client = socket.create_connection(at.getsockname())
@@ -80,7 +85,8 @@ def restarted(old, new):
     return outcome(second.bind, address)
 
 
-@fact("SO_REUSEADDR helps a restarted server only if both have it: the old one, whose connections are left, and the new.")
+@fact("SO_REUSEADDR helps a restarted server only if both have it: the old one, whose "
+      "connections are left, and the new.")
 def reuseaddr_on_both():
     yes = (socket.SO_REUSEADDR,)
     expect("bind, old and new have it", restarted(yes, yes), None)
@@ -88,7 +94,8 @@ def reuseaddr_on_both():
     expect("bind, only the old one has it", restarted(yes, ()), "EADDRINUSE")
 
 
-@fact("SO_REUSEADDR permits the port of connections that are open, too, not only of those in TIME_WAIT.")
+@fact("SO_REUSEADDR permits the port of connections that are open, too, not only of those in "
+      "TIME_WAIT.")
 def reuseaddr_beside_open_connections():
     client, server, at = connected(socket.SO_REUSEADDR)
     address = at.getsockname()
@@ -101,7 +108,8 @@ def reuseaddr_beside_open_connections():
     expect("and the old connection goes on", outcome(server.recv, 5), b"still")
 
 
-@fact("With SO_REUSEADDR a second listener cannot be had beside one that listens; with SO_REUSEPORT on both it can.")
+@fact("With SO_REUSEADDR a second listener cannot be had beside one that listens; with "
+      "SO_REUSEPORT on both it can.")
 def two_listeners():
     first = listener(socket.SO_REUSEADDR)
     second = socket.socket()
@@ -142,12 +150,14 @@ def woken_first(shared, flags):
     return woken.decode()
 
 
-@fact("Of several that wait in one epoll instance that they share, edge-triggered, a connection wakes one: the last that came.")
+@fact("Of several that wait in one epoll instance that they share, edge-triggered, a connection "
+      "wakes one: the last that came.")
 def epoll_shared_instance_wakes_the_last():
     expect("woken", woken_first(True, select.EPOLLET), "2")
 
 
-@fact("Of several that wait for one listener each with an epoll instance of its own, a connection wakes all.")
+@fact("Of several that wait for one listener each with an epoll instance of its own, a "
+      "connection wakes all.")
 def epoll_own_instances_all_wake():
     expect("woken", "".join(sorted(woken_first(False, 0))), "12")
 
@@ -157,7 +167,8 @@ def epoll_exclusive_wakes_the_first():
     expect("woken", woken_first(False, select.EPOLLEXCLUSIVE), "1")
 
 
-@fact("Datagrams of Unix-domain sockets keep their order and are not lost: a full queue makes the sender wait, or EAGAIN.")
+@fact("Datagrams of Unix-domain sockets keep their order and are not lost: a full queue makes "
+      "the sender wait, or EAGAIN.")
 def unix_datagrams_wait():
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     left.setblocking(False)
@@ -208,7 +219,8 @@ def the_last_descriptor_ends_a_connection():
     expect("after the copy's end", outcome(client.recv, 1), b"")
 
 
-@fact("The kernel completes connections without the server: a client connects, and sends, before anybody accepts.")
+@fact("The kernel completes connections without the server: a client connects, and sends, "
+      "before anybody accepts.")
 def connected_before_accept():
     at = listener()
     client = socket.create_connection(at.getsockname())
@@ -217,7 +229,8 @@ def connected_before_accept():
     expect("what lies there when it is accepted", server.recv(100), b"hello")
 
 
-@fact("A listener stays readable as long as a connection waits: who does not accept and does not pause, spins.")
+@fact("A listener stays readable as long as a connection waits: who does not accept and does "
+      "not pause, spins.")
 def a_listener_stays_readable():
     at = listener()
     client = socket.create_connection(at.getsockname())
@@ -225,6 +238,101 @@ def a_listener_stays_readable():
     at.accept()
     expect("after accept", readable(at, 0), False)
     client.close()
+
+
+@fact("accept at the limit of descriptors fails with EMFILE, and leaves the connection in the "
+      "backlog.")
+def accept_at_the_limit():
+    at = listener()
+    client = socket.create_connection(at.getsockname())
+    with at_the_limit():
+        expect("accept at the limit", outcome(at.accept), "EMFILE")
+    expect("and above it", at.accept()[1], client.getsockname())
+
+
+@fact("On Linux a connection is blocking or not as accept4 is told, and not as its listener is.")
+def blocking_is_not_inherited():
+    at = listener()
+    at.setblocking(False)
+    clients = [socket.create_connection(at.getsockname()) for _ in range(2)]
+    for flags, wanted in (0, True), (socket.SOCK_NONBLOCK, False):
+        fd = libc.accept4(at.fileno(), None, None, flags)
+        expect(f"accept4 with flags {flags}: blocking", os.get_blocking(fd), wanted)
+        os.close(fd)
+    del clients
+
+
+@fact("When the backlog is full, a client is neither refused nor connected: the kernel goes on "
+      "trying for it.")
+def a_full_backlog_makes_clients_wait():
+    at = listener()
+    at.listen(0)  # room for one
+    first, second = (socket.socket() for _ in range(2))
+    for client in first, second:
+        client.setblocking(False)
+        expect("connect", outcome(client.connect, at.getsockname()), "EINPROGRESS")
+    wait_for(lambda: tcp_state(first) == TCP_ESTABLISHED, "the first connection")
+    writable = bool(select.select([], [second], [], 0.2)[1])
+    expect("the second one after a moment: writable", writable, False)
+    expect("and its state", tcp_state(second), TCP_SYN_SENT)
+
+
+@fact("The kernel shares clients out among listeners that have the same port by SO_REUSEPORT.")
+def reuseport_shares_clients_out():
+    first, second = listener(socket.SO_REUSEPORT), socket.socket()
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    second.bind(first.getsockname())
+    second.listen()
+    clients = [socket.create_connection(first.getsockname()) for _ in range(64)]
+    expect("after 64 clients both are readable", [readable(first), readable(second)], [True, True])
+    del clients
+
+
+@fact("A write to a socket that nobody can read any more raises SIGPIPE, which ends a program; "
+      "if ignored, the error is EPIPE.")
+def a_write_to_nobody():
+    left, right = socket.socketpair()
+    right.close()
+    answer = outcome(os.write, left.fileno(), b"x")
+    expect("write, with SIGPIPE ignored, as Python does", answer, "EPIPE")
+
+    def with_the_default():
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        outcome(left.send, b"x", socket.MSG_NOSIGNAL)  # has survived it
+        os.write(tell, b"alive")
+        os.write(left.fileno(), b"x")
+
+    told, tell = os.pipe()
+    with child(with_the_default) as pid:
+        expect("after send with MSG_NOSIGNAL the process is", os.read(told, 10), b"alive")
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        expect("after write it has been ended by signal", ended.si_status, signal.SIGPIPE)
+
+
+@fact("A non-blocking send takes what there is room for, and says how much; without room it "
+      "fails with EAGAIN.")
+def a_send_takes_what_fits():
+    client, _server, _ = connected()
+    client.setblocking(False)
+    taken = []
+    while (sent := outcome(client.send, bytes(1 << 20))) != "EAGAIN":
+        taken.append(sent)
+    expect_between(f"sent of {1 << 20} bytes at a time, the least", min(taken), 1, (1 << 20) - 1)
+
+
+@fact("TCP's urgent byte stands in its place with SO_OOBINLINE, and is not among the others "
+      "without it.")
+def urgent_bytes_in_line():
+    for inline, wanted in (1, b"abc"), (0, b"ac"):
+        client, server, _ = connected()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, inline)
+        for data, flags in (b"a", 0), (b"b", socket.MSG_OOB), (b"c", 0):
+            client.send(data, flags)
+        client.shutdown(socket.SHUT_WR)
+        got = b""
+        while data := server.recv(100):
+            got += data
+        expect(f"SO_OOBINLINE {inline}: received", got, wanted)
 
 
 @fact("With TCP_DEFER_ACCEPT a client that says nothing first is not there for accept.")
