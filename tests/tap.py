@@ -157,5 +157,5 @@ def say(number, name, problem):
 
 
 def out_of_time(bound):
-    print(f"Bail out! not over after {bound} seconds", flush=True)
+    print(f"Bail out! not over after {bound} seconds", file=sys.__stdout__, flush=True)
     raise KeyboardInterrupt

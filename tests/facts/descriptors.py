@@ -3,6 +3,7 @@ import array
 import ctypes
 import os
 import resource
+import signal
 import socket
 import sys
 import tempfile
@@ -41,10 +42,7 @@ def pidfd_getfd_takes():
     read, write = os.pipe()
     os.set_inheritable(write, True)
 
-    def hold():
-        os.read(read, 1)
-
-    with child(hold) as pid:
+    with child(signal.pause) as pid:
         try:
             pidfd = call(SYS_PIDFD_OPEN, pid, 0)
             taken = call(SYS_PIDFD_GETFD, pidfd, write, 0)
