@@ -7,7 +7,7 @@ import signal
 import socket
 
 from experiment import (CannotTry, asleep, at_the_limit, child, connected, expect, expect_between,
-                        fact, listener, outcome, readable, reset, tcp_state, wait_for)
+                        fact, listener, outcome, readable, reset, state, tcp_state, wait_for)
 
 TCP_ESTABLISHED, TCP_SYN_SENT, TCP_CLOSE, TCP_CLOSE_WAIT = 1, 2, 7, 8
 TIME_WAIT = "06"
@@ -207,6 +207,27 @@ def accept_wakes_who_has_waited_longest():
         for turn in b"123":
             with socket.create_connection(at.getsockname()):
                 expect("woken", os.read(told, 1), bytes([turn]))
+
+
+@fact("Of several that wait in accept, one that is stopped has left the queue: a connection wakes the next.")
+def who_is_stopped_has_left_the_queue():
+    at = listener()
+    told, tell = os.pipe()
+
+    def wait(number):
+        at.accept()
+        os.write(tell, bytes([number]))
+        os.read(blocked, 1)
+
+    with contextlib.ExitStack() as stack:
+        pids = []
+        for number in b"12":
+            pids.append(stack.enter_context(child(lambda number=number: wait(number))))
+            wait_for(lambda: asleep(pids[-1]), "that it waits")
+        os.kill(pids[0], signal.SIGSTOP)
+        wait_for(lambda: state(pids[0]) == "T", "that it stands")
+        with socket.create_connection(at.getsockname()):
+            expect("woken", os.read(told, 1), b"2")
 
 
 @fact("A connection ends when the last descriptor for it is closed, in whatever process.")
