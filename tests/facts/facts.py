@@ -2,8 +2,10 @@
 """facts.py [NAME]: the experiments behind what the texts claim about the system.
 facts.py --page: renews chapters/facts.md, which lists them
 
-With NAME, that one: what it did, and what the system answered. Without, all of them as TAP, and last that texts and
-experiments agree: a page marks a claim with <!-- fact: NAME --> behind its sentence, a source with (fact: NAME).
+With NAME, that one: what it did, and what the system answered. Without, all of them as TAP, each of
+their checks turned round once; and last that texts and experiments agree: a page marks a claim with
+<!-- fact: NAME --> behind its sentence, a source with (fact: NAME). And no claim may lack both an
+experiment and a source: see claims.py.
 """
 import contextlib
 import io
@@ -15,11 +17,12 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
+import claims  # noqa: E402
 import experiment  # noqa: E402
 import tap  # noqa: E402
 
 for module in sorted(HERE.glob("*.py")):
-    if module.stem not in ("experiment", "facts"):
+    if module.stem not in ("claims", "experiment", "facts"):
         __import__(module.stem)
 
 MARK = re.compile(r"\bfact: \**([a-z][\w-]+-[\w-]+)")
@@ -34,7 +37,7 @@ def marked():
 
 
 def tried(function, turned=0):
-    """What refutes it with the check of this number turned round, or None; its steps; its checks."""
+    """What refutes it, if anything, with this check turned round; its steps; how many checks."""
     experiment.checks, experiment.turned = 0, turned
     refuted, steps = None, io.StringIO()
     try:
@@ -67,6 +70,28 @@ def texts_and_experiments_agree():
     tap.expect(not without, "marked, without an experiment: " + ", ".join(without))
     unused = [name for name in experiment.FACTS if name not in there]
     tap.expect(not unused, "experiments of which no text speaks: " + ", ".join(unused))
+
+
+def claims_are_told_from_what_is_none():
+    for sentence in ("The kernel closes its descriptors.", "`recvmsg` returns 1.",
+                     "As nginx does it.", "It fails with `EAGAIN`.", "`SO_REUSEPORT` is another thing.",
+                     "It came in 1983.", "Since 3.9 it can."):
+        tap.expect(claims.claims(sentence, bare=False), f"no claim: {sentence}")
+    for sentence in ("The worker closes its descriptors.", "`read_fd` returns 1.",
+                     "What `accept` returns, a child has.", "Build it with a compiler.",
+                     "It holds 2000 connections."):
+        tap.expect(not claims.claims(sentence, bare=False), f"a claim: {sentence}")
+    for words in ("read(2)", "(fact: fin-then-reset)", "`make fact-fin-then-reset`", "RFC 9293",
+                  "net/core/scm.c"):
+        tap.expect(claims.shown(words), f"nothing behind a claim: {words}")
+    for words in ("", "(fact: there-is-none)", "read (the call)", "common/echo.c",
+                  "[text](../common/echo.c)"):
+        tap.expect(not claims.shown(words), f"something behind a claim: {words}")
+
+
+def claims_have_something_behind_them():
+    unshown = [line for path in claims.texts() for line in claims.unshown(path)]
+    tap.expect(not unshown, "neither an experiment nor a source: see claims.py\n" + "\n".join(unshown))
 
 
 PAGE = ROOT / "chapters/facts.md"
@@ -122,5 +147,8 @@ if __name__ == "__main__":
     elif len(sys.argv) > 1:
         show(sys.argv[1])
     else:
-        tap.run([], last=[(name, lambda function=function: trial(function)) for name, (_, function) in experiment.FACTS.items()],
-                proofs=[("texts_and_experiments_agree", texts_and_experiments_agree), ("the_page_lists_them", the_page_lists_them)])
+        tap.run([], last=[(name, lambda function=function: trial(function))
+                          for name, (_, function) in experiment.FACTS.items()],
+                proofs=[(proof.__name__, proof) for proof in
+                        (texts_and_experiments_agree, claims_are_told_from_what_is_none,
+                         claims_have_something_behind_them, the_page_lists_them)])
