@@ -21,10 +21,17 @@ SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recove
 
 
 def fails(exercise, folder, patch):
-    """What is in a folder fails, with the words in the head of a patch."""
+    """What is in a folder fails, with the words in the head of a patch, and where to look."""
     outcome = trial.try_out(exercise, folder)
     expect(outcome.kind == "not yet", f"wanted: not yet\ngot: {outcome.kind}\n{outcome.words}")
     expect_in(patches.fact(patch, "Says"), outcome.words)
+    expect_in("Look at", outcome.words)
+    fits(outcome.words)
+
+
+def fits(words):
+    wide = [line for line in words.splitlines() if len(line) > 80]
+    expect(not wide, f"wider than 80 columns: {wide}")
 
 
 def passes(exercise, folder, flags=()):
@@ -33,6 +40,7 @@ def passes(exercise, folder, flags=()):
     outcome = trial.try_out(exercise, folder, flags=flags, patience=60)
     expect(outcome.passed, outcome.words)
     expect(not outcome.warnings, outcome.warnings)
+    fits(outcome.words)
     return outcome.words
 
 

@@ -11,9 +11,11 @@ A test is a straight script, run as `python3 test.py DIR`, where DIR holds the p
         expect_echo(connection, WORD, look="server.c, where a connection is handed to a worker")
     passed()
 
-The first expectation that is not met ends the script with status 1, and says in words what was done, expected and
-seen. A status other than 0 and 1 means that the test itself broke. What passes and could still be better gets a
-remark(). The names of the modules imported here (os, signal, socket, ...) come with `import *`.
+The first expectation that is not met ends the script with status 1, and says in words what was
+done, expected and seen, and where to look: what the expectation says, or else what its step does.
+A status other than 0 and 1 means that the test itself broke. What passes and could still be better
+gets a remark(). The names of the modules imported here (os, signal, socket, ...) come with
+`import *`.
 
 Inputs are others in each run, so that no answer can know them: WORD, word() and `random`.
 """
@@ -43,6 +45,7 @@ _NAME = pathlib.Path(sys.argv[0]).resolve().parent.name
 _programs = None  # the folder of the programs, an absolute path
 _verdict = None   # a descriptor on which passed() says so, to whoever started this test
 _step = "start"
+_step_look = ""
 _running = []     # the programs inside their `with`
 _remarks = []
 
@@ -74,10 +77,10 @@ def begin():
     sys.excepthook = _unforeseen
 
 
-def step(text):
-    """Says what comes next, in the imperative; a failure shows it."""
-    global _step
-    _step = text
+def step(text, look=""):
+    """Says what comes next, in the imperative; a failure shows it. `look` is for what has none."""
+    global _step, _step_look
+    _step, _step_look = text, look
 
 
 def expect(ok, expected, happened, look=""):
@@ -144,7 +147,8 @@ class Program:
             _end_session(process)
             self.out, self.err = _content(out), _content(err)
         if self.status is None:
-            _report(f"{program} to come to its end", f"after {patience:g} seconds it still ran" + _quote(self.err), "")
+            _report(f"{program} to come to its end", f"after {patience:g} seconds it still ran"
+                    + _quote(self.err), "each loop, and each call that waits: what ends it?")
         _expect_sound(program, self.status, self.err)
 
 
@@ -233,7 +237,8 @@ class Server(Process):
                 happened = f"it {_how_it_ended(self._process.poll())}{_quote(_content(self._err))}"
             else:
                 happened = f"after {PATIENCE:g} seconds it had said nothing{_quote(_content(self._err))}"
-            _report(f"the server to start, and to say \"listening on ADDRESS:PORT\"", happened, self._look)
+            _report("the server to start, and to say \"listening on ADDRESS:PORT\"", happened,
+                    self._look or f"{self._name}.c, main: what comes before it says so")
         self.port = int(said.group(1))
         return self
 
@@ -244,7 +249,8 @@ class Server(Process):
         except OSError as error:
             wait_until(lambda: self._process.poll() is not None, 1)  # its listener is closed a moment before it has ended
             self.expect_sound()
-            fail("the server to take a new connection", f"connect: {error.strerror or error}")
+            fail("the server to take a new connection", f"connect: {error.strerror or error}",
+                 f"{self._name}.c: who has the listener open, and who closes it?")
 
     def stdout(self):
         """What the server has said on stdout so far, as text."""
@@ -256,7 +262,9 @@ class Server(Process):
         _expect_sound(self._name, status, err)
         asked = self._ended_by_test or status in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT)
         if status is not None and not asked:
-            _report("the server to go on serving", f"it {_how_it_ended(status)}{_quote(err)}", "")
+            _report("the server to go on serving", f"it {_how_it_ended(status)}{_quote(err)}",
+                    f"{self._name}.c: each exit, err and return that ends the master. Which of "
+                    "them is for what happened in this step?")
 
 
 def expect_echo(connection, data, look="", expected=None):
@@ -374,32 +382,54 @@ def number_of(pid, inode):
     return next((number for number, what in sorted(descriptors(pid).items()) if what == f"socket:[{inode}]"), None)
 
 
-def wakes(pid):
-    """How often a process goes to sleep again within a second. Who waits for what does not come: 0. A process that is
-    seen to wait, and has a number here, asks again and again, with a pause."""
-    def slept():
-        text = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.MULTILINE)[1])
+def sleeps(pid):
+    """How often a process has gone to sleep so far, in whatever call; 0 when it has ended."""
     try:
-        before = slept()
-        time.sleep(1)
-        return slept() - before
-    except OSError:  # it has ended
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
         return 0
+    return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.MULTILINE)[1])
 
 
-_CALLS = {"x86_64": {23: "select", 270: "select", 35: "sleep", 230: "sleep"},
-          "aarch64": {72: "select", 101: "sleep", 115: "sleep"},
-          "riscv64": {72: "select", 101: "sleep", 115: "sleep"}}
+def wakes(*pids):
+    """How often a process goes to sleep again within a second: of several, the one that does so
+    most. Who waits for what does not come: 0. A process that is seen to wait, and has a number
+    here, asks again and again, with a pause."""
+    before = [sleeps(pid) for pid in pids]
+    time.sleep(1)
+    return max(sleeps(pid) - count for pid, count in zip(pids, before))
+
+
+_CALLS = {"x86_64": {23: "select", 270: "select", 35: "sleep", 230: "sleep", 7: "poll",
+                     271: "ppoll"},
+          "aarch64": {72: "select", 101: "sleep", 115: "sleep", 73: "ppoll"},
+          "riscv64": {72: "select", 101: "sleep", 115: "sleep", 73: "ppoll"}}
 
 
 def call_of(pid):
-    """The system call in which a process waits, "select" or "sleep", and its first argument. (None, None) for other
-    calls, and where /proc/PID/syscall may not be read."""
+    """The system call in which a process waits, "select", "sleep", "poll" or "ppoll", "another" for
+    others, and its first argument. (None, None) when it runs, and where /proc/PID/syscall may not
+    be read."""
+    name, first, *_ = _waits_in(pid)
+    return name, first
+
+
+def has_time_out(pid):
+    """True when a process waits for a certain time at most: select, poll, sleep. False, too, where
+    that cannot be seen."""
+    name, _, _, third, _, fifth, *_ = [*_waits_in(pid), None, None, None, None, None]
+    return name == "sleep" or name == "select" and fifth != 0 or name == "ppoll" and third != 0 or \
+        name == "poll" and third & 0xffffffff < 0x80000000  # an int, which is not negative
+
+
+def _waits_in(pid):
+    """The name of a call, as call_of() says, and its six arguments."""
     try:
         with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-            number, first, *_ = file.read().split()
-        return _CALLS.get(os.uname().machine, {}).get(int(number)), int(first, 16)
+            number, *arguments = file.read().split()
+        names = _CALLS.get(os.uname().machine)
+        name = names and names.get(int(number), "another")
+        return name, *(int(argument, 16) for argument in arguments[:6])
     except (OSError, ValueError):  # "running" is no number
         return None, None
 
@@ -601,14 +631,19 @@ def _show(data):
 
 
 def _labelled(label, text):
+    """A text behind a label, in lines that fit 80 columns; and so what it quotes, line by line."""
     first, *quoted = str(text).split("\n")
-    lines = textwrap.wrap(first, 78 - 13, break_long_words=False, break_on_hyphens=False) or [""]
-    lines += [f"  {line}" for line in quoted]
+    lines = textwrap.wrap(first, 78 - 13, break_on_hyphens=False) or [""]
+    for line in quoted:
+        lines += textwrap.wrap(line, 78 - 13, initial_indent="  ", subsequent_indent="    ",
+                               break_on_hyphens=False)
     return "\n".join(f"  {label if i == 0 else '':<11}{line}".rstrip() for i, line in enumerate(lines))
 
 
 def _report(expected, happened, look):
     """Prints what went wrong, and ends the test."""
+    look = look or _step_look or "what it does in this step: `strace -f` before the program " \
+                                 "shows each call"
     print(f"{_NAME}: not yet")
     for label, text in (("The test", _step), ("Expected", expected), ("Happened", happened), ("Look at", look)):
         if text:
@@ -622,9 +657,13 @@ def _report(expected, happened, look):
 def _unforeseen(kind, value, trace):
     """An exception that nobody caught. A connection that broke is the program's doing; all else is ours."""
     if issubclass(kind, (ConnectionError, socket.timeout)):
-        what = f"nothing came in {PATIENCE:g} seconds" if issubclass(kind, socket.timeout) else \
-            f"the connection broke: {value.strerror or value}"
-        fail("the connection to hold", what)
+        if issubclass(kind, socket.timeout):
+            fail("an answer", f"nothing came in {PATIENCE:g} seconds", _step_look or
+                 "who is to send it, and what does that process wait for? strace -p shows the call")
+        fail("the connection to hold", f"the connection broke: {value.strerror or value}",
+             _step_look or "who ends the connection, and how? It is reset when its last descriptor "
+             "is closed before all that the client has sent is read, and with SO_LINGER: tcp(7), "
+             "socket(7)")
     print(f"{_NAME}: the test itself broke, which is no fault of yours", file=sys.stderr)
     traceback.print_exception(kind, value, trace)
     sys.stderr.flush()

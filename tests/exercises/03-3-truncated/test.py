@@ -17,13 +17,16 @@ OPENER = "twins.c: who opens the files? The comparer asks for them over the chan
 def twins(*names, files=128):
     """Runs the program with a limit of descriptors; gives it when it has ended."""
     with Attached("twins", *names, files=files, cwd=folder.name) as program:
-        expect(program.wait() is not None, "twins to come to its end", lambda: f"it {program.how_it_ended()}")
+        expect(program.wait() is not None, "twins to come to its end", lambda:
+               f"it {program.how_it_ended()}", "twins.c: what does each of the two processes wait "
+               "for?")
         return program.status(), program.out(), program.err(), program.how_it_ended()
 
 
 step(f"compare 50 files, of which {ONE} and {OTHER} are the same")
 status, out, err, how = twins(*NAMES)
-expect((status, out, err) == (0, TRUE, ""), "twins to say just that, and exit status 0", f"it {how}")
+expect((status, out, err) == (0, TRUE, ""), "twins to say just that, and exit status 0",
+       f"it {how}", OPENER)
 
 LIMIT = random.randint(20, 45)
 FIRST = NAMES[LIMIT - 4]  # 0, 1, 2 and the channel are open, too

@@ -10,13 +10,19 @@ FILE.write(TEXT)
 FILE.flush()
 
 
+SERVED = "filter.c, main: whatever one client has sent, the server ends its connection, and goes " \
+         "on with the next one"
+COMMAND = "filter.c, run: which descriptors does the command get as its standard input and output?"
+
+
 def connect():
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE)
     try:
         connection.connect(PATH)
     except OSError as error:
-        fail("the server to take a connection", f"connect: {error.strerror}; the server {server.how_it_ended()}")
+        fail("the server to take a connection", f"connect: {error.strerror}; the server "
+             f"{server.how_it_ended()}", SERVED)
     return connection
 
 
@@ -32,7 +38,7 @@ def answer(connection):
     return bytes(received)
 
 
-def expect_served(look=""):
+def expect_served(look=SERVED):
     connection = connect()
     with open(FILE.name, "rb") as file:
         socket.send_fds(connection, [b"x"], [file.fileno()])
@@ -48,14 +54,15 @@ def expect_no_more(before, look):
            lambda: f"it has {len(more())} more, the first of them {min(more())} ({more()[min(more())]})", look)
 
 
-step("start `filter SOCKET cat`, and pass it a file")
+step("start `filter SOCKET cat`, and pass it a file", SERVED)
 with Attached("filter", PATH, "cat") as server:
-    expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None) and
-           server.status() is None, "the server to say \"listening on SOCKET\"", lambda: f"it {server.how_it_ended()}")
+    expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None)
+           and server.status() is None, "the server to say \"listening on SOCKET\"",
+           lambda: f"it {server.how_it_ended()}", "filter.c, main: what comes before it says so")
     before = descriptors(server.pid)
     expect_served("receive_descriptor: the one descriptor that was asked for stays open until the command has it")
 
-    step("connect and close, and send a byte without a descriptor")
+    step("connect and close, and send a byte without a descriptor", SERVED)
     connect().close()
     connection = connect()
     connection.send(b"x")
@@ -63,7 +70,7 @@ with Attached("filter", PATH, "cat") as server:
     expect_served()
     expect_no_more(before, "filter.c: what is open when receive_descriptor has returned -1?")
 
-    step("pass two descriptors in one message, and that ten times")
+    step("pass two descriptors in one message, and that ten times", SERVED)
     for _ in range(10):
         connection = connect()
         socket.send_fds(connection, [b"x"], [FILE.fileno()] * 2)
@@ -71,21 +78,23 @@ with Attached("filter", PATH, "cat") as server:
     expect_no_more(before, "receive_descriptor: how many descriptors has the control message room for on a 64-bit "
                            "machine? CMSG_SPACE in cmsg(3)")
 
-    step("pass eight descriptors in one message")
+    step("pass eight descriptors in one message", SERVED)
     connection = connect()
     socket.send_fds(connection, [b"x"], [FILE.fileno()] * 8)
     answer(connection)
     expect_no_more(before, "receive_descriptor: cmsg_len tells how many descriptors have come")
     expect_served("receive_descriptor: what becomes of the next client?")
 
-    step("pass the end of a pipe, write to its other end, and look at what cat has open")
+    step("pass the end of a pipe, write to its other end, and look at what cat has open", COMMAND)
     output, source = os.pipe()
     connection = connect()
     socket.send_fds(connection, [b"x"], [output])
     os.write(source, b"from the pipe\n")
-    expect(connection.recv(100) == b"from the pipe\n", "cat to send back what came through the pipe", "it did not")
+    expect(connection.recv(100) == b"from the pipe\n", "cat to send back what came through the "
+           "pipe", "it did not", COMMAND)
     cats = children_of(server.pid)
-    expect(len(cats) == 1, "cat to be the one child of the server", f"it has {len(cats)} children")
+    expect(len(cats) == 1, "cat to be the one child of the server", f"it has {len(cats)} children",
+           "filter.c: who starts the command, and as what?")
     has = descriptors(cats[0])
     more = {number: what for number, what in has.items() if number > 2}
     expect(not more, "cat to have descriptors 0, 1 and 2, and no other",
@@ -94,7 +103,7 @@ with Attached("filter", PATH, "cat") as server:
            "receive_descriptor: what does exec do with the descriptor that came? MSG_CMSG_CLOEXEC in recvmsg(2)")
     os.close(source)
     os.close(output)
-    expect(answer(connection) == b"", "cat to end when the pipe does", "it said more")
+    expect(answer(connection) == b"", "cat to end when the pipe does", "it said more", COMMAND)
     expect_served()
     expect_no_more(before, "filter.c: what is open when run has returned?")
 passed()

@@ -40,6 +40,10 @@ def write_to(fd, data):
         pass
 
 
+REPLY = "runner.c: whatever came, the runner replies to it or refuses it, and goes on with the " \
+        "next one"
+
+
 def connect():
     """A connection to the runner."""
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -47,7 +51,8 @@ def connect():
     try:
         channel.connect(PATH)
     except OSError as error:
-        fail("the runner to take a connection", f"connect: {error.strerror}; it {runner.how_it_ended()}")
+        fail("the runner to take a connection", f"connect: {error.strerror}; it "
+             f"{runner.how_it_ended()}", REPLY)
     return channel
 
 
@@ -58,7 +63,7 @@ def reply(channel):
     except ConnectionError:
         return b""
     except socket.timeout:
-        fail("a reply of the runner", f"none came in {PATIENCE:g} seconds")
+        fail("a reply of the runner", f"none came in {PATIENCE:g} seconds", REPLY)
 
 
 def expect_run(look=RECEIVE):
@@ -121,14 +126,15 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, open(INPU
             os.close(fd)
         channel.send(bytes([END]))
         expect(client.wait() == END, f"run to end with status {END}, which is the reply",
-               lambda: f"it {client.how_it_ended()}")
+               lambda: f"it {client.how_it_ended()}", "run.c: what is done with the reply?")
         channel.close()
 os.unlink(PATH)
 
 step("start `runner SOCKET`, and send it a command and three descriptors")
 with Attached("runner", PATH) as runner:
-    expect(wait_until(lambda: "listening on" in runner.out() or runner.status() is not None) and
-           runner.status() is None, "the runner to say \"listening on SOCKET\"", lambda: f"it {runner.how_it_ended()}")
+    expect(wait_until(lambda: "listening on" in runner.out() or runner.status() is not None)
+           and runner.status() is None, "the runner to say \"listening on SOCKET\"",
+           lambda: f"it {runner.how_it_ended()}", "runner.c, main: what comes before it says so")
     before = descriptors(runner.pid)
     expect_run()
     expect_closed(before, "receive_request: what is open that is not among the three?")
@@ -136,9 +142,9 @@ with Attached("runner", PATH) as runner:
     step("have `run` and `runner` do it together: tr a-z A-Z")
     with open(INPUT, "rb") as file, Attached("run", PATH, f"tr a-z A-Z; exit {END + 1}",
                                                  stdin=file) as client:
-        expect(client.wait() == END + 1 and client.out() == TEXT.upper(),
-               f"{TEXT.upper()!r}, and exit status {END + 1}",
-               lambda: f"it {client.how_it_ended()}")
+        expect(client.wait() == END + 1 and client.out() == TEXT.upper(), f"{TEXT.upper()!r}, and "
+               f"exit status {END + 1}", lambda: f"it {client.how_it_ended()}", "request.c: do "
+               "both agree on what a request is?")
 
     step("have `cat` run, with pipes, and look at what it has open")
     channel = connect()
@@ -147,7 +153,8 @@ with Attached("runner", PATH) as runner:
     os.write(source[1], b"hello")
     read_from(output[0])
     running = children_of(runner.pid)
-    expect(len(running) == 1, "cat to be the one child of the runner", f"it has {len(running)} children")
+    expect(len(running) == 1, "cat to be the one child of the runner", f"it has {len(running)} "
+           "children", "runner.c: who starts the command, and as what?")
     more = {number: what for number, what in descriptors(running[0]).items() if number > 2}
     expect(not more, "cat to have descriptors 0, 1 and 2, and no other",
            "it has also " + ", ".join(f"{number} ({what})" for number, what in sorted(more.items())),

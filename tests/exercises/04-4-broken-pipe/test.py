@@ -2,6 +2,10 @@
 from lesson import *
 
 
+SERVED = "server.c, hand_over and serve_client: the way of a connection to its worker, and back " \
+         "to the client"
+
+
 def expect_to_go_on(server, client, look):
     """The master lives on, until the client has something to read; or it is told how it ended."""
     wait_until(lambda: select.select([client], [], [], 0)[0] or state(server.pid) in ("Z", None))
@@ -16,7 +20,7 @@ begin()
 step("start the server with 1 worker, and reset the connection before the worker, which is stopped, has echoed all")
 with Server("server", "1") as server:
     connection = server.connect()
-    expect_echo(connection, WORD)
+    expect_echo(connection, WORD, look=SERVED)
     worker = server.children()[0]
     os.kill(worker, signal.SIGSTOP)
     wait_until(lambda: state(worker) == "T")
@@ -28,7 +32,7 @@ with Server("server", "1") as server:
     wait_until(lambda: not any((local, remote) == (server.port, port) for local, remote, *_ in tcp_sockets()))
     os.kill(worker, signal.SIGCONT)
     again = server.connect()
-    expect_echo(again, WORD, expected="the next client to be served")
+    expect_echo(again, WORD, expected="the next client to be served", look=SERVED)
     expect(server.children() == [worker], expected="the worker to serve the next client",
            happened="the worker has ended, and another one serves: writing to a client that has gone is signal 13, "
                     "SIGPIPE",
@@ -39,7 +43,7 @@ with Server("server", "1") as server:
 step("start the server with 2 workers, and stop the master; kill both workers, connect, and let the master go on")
 with Server("server", "2") as server:
     settle(server)
-    expect_echo(server.connect(), WORD)
+    expect_echo(server.connect(), WORD, look=SERVED)
     settle(server)
     os.kill(server.pid, signal.SIGSTOP)
     wait_until(lambda: state(server.pid) == "T")

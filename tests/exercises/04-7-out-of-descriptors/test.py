@@ -22,7 +22,7 @@ begin()
 step("start the server with 3 workers, connect, allow the master no further descriptor, and connect 3 times more")
 with Server("server", "3") as server:
     first = server.connect()
-    expect_echo(first, WORD)
+    expect_echo(first, WORD, look="server.c, serve and hand_over")
     settle(server)
     before, full = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0], lowest_free(server.pid)
     limit(server, full)
@@ -38,7 +38,9 @@ with Server("server", "3") as server:
     dropped = len(select.select(clients, [], [], 0)[0])
     expect(dropped == 0, expected="the 3 clients to wait", look="server.c, accept_connection: where can a client wait?",
            happened=f"{dropped} of them {'was' if dropped == 1 else 'were'} turned away")
-    expect_echo(first, b"and more", expected="the first client to be served meanwhile")
+    expect_echo(first, b"and more", expected="the first client to be served meanwhile",
+                look="server.c, serve: its worker has all that it needs. Who has ended it, or the "
+                "connection?")
     time.sleep(1)  # it tries some more times
     if server.stderr().count("\n") > 3:
         remark(f"within a second it says {server.stderr().count(chr(10))} times what is wrong, and fills the log")

@@ -10,12 +10,15 @@ def connect(server, number):
     connection = server.connect()
     served = f"connection {number} to be served to the end"
     expect_echo(connection, WORD, expected=served, look=LOOK)
-    expect(rests(server.pid), expected="the master to wait", happened="the master never waits: it takes all of a CPU")
+    expect(rests(server.pid), expected="the master to wait", happened="the master never waits: it "
+           "takes all of a CPU", look="server.c, wait_readable: what is readable again and again? "
+           "And worker_report: what does it make of that?")
     expect_echo(connection, b"and more", expected=served,
                 look="server.c: how does a worker end? It must not have a connection then")
     mine = [pid for pid in holders(server, connection) if pid != server.pid]
     expect(len(mine) == 1, expected=f"one worker to serve connection {number}",
-           happened=lambda: f"{len(mine)} have it open")
+           happened=lambda: f"{len(mine)} have it open",
+           look="server.c, hand_over and worker_begin: who has a connection, and closes it?")
     return connection, mine[0]
 
 
@@ -58,7 +61,8 @@ with Server("server", "2", env={"LIFE": "3"}) as server:
            happened="the same worker serves it", look=LOOK)
     expect_echo(kept, WORD, expected="the first client to be served still",
                 look="server.c: which worker ends, and when?")
-    expect(holders(server, kept) == [keeper], expected="its worker to have stayed", happened="another one has it")
+    expect(holders(server, kept) == [keeper], expected="its worker to have stayed",
+           happened="another one has it", look="server.c: which worker ends, and when?")
     kept.close()
     expect_calm(server, 2)
 
@@ -120,7 +124,7 @@ with Server("server", "1") as server:
     serving = set()
     for number in range(1, 21):
         connection = server.connect()
-        expect_echo(connection, WORD)
+        expect_echo(connection, WORD, look="server.c, worker_begin: what is `life` without LIFE?")
         serving.update(server.living_children())
         connection.close()
     expect(len(serving) == 1, expected="one worker to serve them all", happened=f"{len(serving)} served", look=LOOK)

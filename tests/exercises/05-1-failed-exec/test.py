@@ -53,5 +53,6 @@ with Server("server", "-w", program_path("worker"), WORKERS) as server:
     connections = [server.connect() for _ in range(WORKERS)]
     for connection in connections:
         expect_echo(connection, WORD, look="server.c, start_workers")
-    expect(len(server.children()) == WORKERS, f"{WORKERS} workers", lambda: f"{len(server.children())} children")
+    expect(len(server.children()) == WORKERS, f"{WORKERS} workers",
+           lambda: f"{len(server.children())} children", "server.c, start_workers")
 passed()

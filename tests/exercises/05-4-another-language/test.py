@@ -128,7 +128,8 @@ with Worker() as worker:
     client.shutdown(socket.SHUT_WR)
     wanted = hashlib.sha256(b"x" * 500000 + b"y" * 500000).hexdigest().encode() + b"\n"
     received = b"".join(iter(lambda: client.recv(4096), b""))
-    expect(received == wanted, "the digest of what was sent", f"{received} came")
+    expect(received == wanted, "the digest of what was sent", f"{received} came",
+           "worker.py, serve: is all of it read, until end-of-file?")
     client.close()
     worker.expect_idle()
 

@@ -68,13 +68,14 @@ install("worker")
 step("start the server with 2 workers that echo")
 with Server("server", "-w", PROGRAM, "2") as server:
     answers = ask()
-    expect(answers == [HELLO], f"{HELLO} to come back", f"what came is: {answers[0]}")
+    expect(answers == [HELLO], f"{HELLO} to come back", f"what came is: {answers[0]}",
+           "server.c, worker_report and hand_over")
     settle()
     before = len(descriptors(server.pid))
 
     step("open a connection; put a program that answers in capitals in the place of the worker; send SIGHUP")
     long = server.connect()
-    expect_echo(long, WORD)
+    expect_echo(long, WORD, look="server.c, worker_report and hand_over")
     install("shout")
     send_hangup()
     for number in range(10):
@@ -157,5 +158,6 @@ with Server("server", "-w", PROGRAM, "2") as server:
     step("end the server with SIGTERM")
     workers = server.children()
     expect(server.stop() == 0, "exit status 0", lambda: "another", RELOAD)
-    expect(wait_until(lambda: all(state(pid) in (None, "Z") for pid in workers)), "no worker to be left", "one is")
+    expect(wait_until(lambda: all(state(pid) in (None, "Z") for pid in workers)), "no worker to be "
+           "left", "one is", "server.c: which workers does the server end, when it ends?")
 passed()
