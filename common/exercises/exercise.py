@@ -35,6 +35,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the sources
@@ -113,16 +114,42 @@ def run(number, source=None):
     if not folder.is_dir():
         raise Mistake(f"{source or folder}: no such folder")
     tested = course.digest(course.files_of(folder))
-    outcome = trial.try_out(exercise, folder, keep=True, color=sys.stdout.isatty())
+    with patience_asked(exercise):
+        outcome = trial.try_out(exercise, folder, keep=True, color=sys.stdout.isatty())
     sys.stdout.write(outcome.warnings + outcome.words)
     if own:
         note([(exercise, tested, outcome)])
     if own and outcome.passed:
-        print(f"\nRead: solutions/{exercise.name}/README.md, and compare: make solution-{exercise.number}")
-        print(what_next(exercise))
+        print("\n" + terminal.wrapped(f"Read: solutions/{exercise.name}/README.md, and compare: "
+                                      f"make solution-{exercise.number}", "", "  "))
+        print(terminal.wrapped(what_next(exercise), "", "  "))
     elif own and outcome.kind == "not yet":
         print(f"\nStuck? make hint-{exercise.number}")
     return PASSED if outcome.passed else BROKEN if outcome.kind == "broken" else NOT_YET
+
+
+@contextlib.contextmanager
+def patience_asked(exercise):
+    """Says on a terminal why the block takes long, once it has for two seconds; until it ends."""
+    ends = threading.Event()
+    longest = course.seconds("LESSON_PATIENCE", 10)
+
+    def say():
+        if not ends.wait(2):
+            print(f"testing {exercise.name}; what must become true has {longest:g} seconds ...",
+                  end="", file=sys.stderr, flush=True)
+            ends.wait()
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    speaker = threading.Thread(target=say)
+    if sys.stderr.isatty():
+        speaker.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        if speaker.is_alive():
+            speaker.join()
 
 
 def hint(number):

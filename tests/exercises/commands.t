@@ -323,17 +323,38 @@ def where_nothing_can_be_kept_it_is_said_in_a_line():
         expect_in("01-1  next", c.run("list"))
 
 
-def a_refusal_fits_and_says_where_to_look():
+def a_long_wait_is_told_on_a_terminal():
+    if not os.path.exists("/dev/pts/ptmx"):
+        return "there are no terminals here"
     with Course() as c:
+        path = c.top / "exercises/01-1-zero/zero.c"
+        path.write_text("#include <unistd.h>\nint main(void)\n{\n"
+                        "    for (;;)\n        pause();\n}\n")
+        terminal, end = pty.openpty()
+        process = subprocess.Popen(c.command("run", "01-1"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=end,
+                                   env=c.environment({"LESSON_PATIENCE": "3"}))
+        os.close(end)
+        said, _ = process.communicate(timeout=tap.PATIENCE)
+        told = os.read(terminal, 65536).decode()
+        os.close(terminal)
+        expect_in("after 3 seconds it still ran", said.decode())
+        line = "testing 01-1-zero; what must become true has 3 seconds ...\r\x1b[K"
+        expect(told == line, f"it told: {told!r}")
+    return None
+
+
+def a_refusal_fits_and_says_where_to_look():
+    begins = "from lesson import *\nbegin()\n"
+    with Course() as c:
+        test = "tests/exercises/01-1-zero/test.py"
         long = "a line of words; " * 12 + "/a/path/of/" + "many/" * 30
         for happened in long, f"it said:\n{long}":
-            c.write("tests/exercises/01-1-zero/test.py", "from lesson import *\nbegin()\nstep('go on')\n"
-                    f"fail('less', {happened!r})\n")
+            c.write(test, f"{begins}step('go on')\nfail('less', {happened!r})\n")
             said = c.run("run", "01-1", status=1, says="Look at what it does in this step")
             expect_in(long.replace(" ", ""), said.replace(" ", "").replace("\n", ""))
             expect(max(map(len, said.splitlines())) <= 80, said)
-        c.write("tests/exercises/01-1-zero/test.py", "from lesson import *\nbegin()\nstep('go on', 'zero.c')\n"
-                "fail('less', 'more')\n")
+        c.write(test, f"{begins}step('go on', 'zero.c')\nfail('less', 'more')\n")
         c.run("run", "01-1", status=1, says="Look at zero.c")
 
 
@@ -956,7 +977,7 @@ CASES = [the_way_of_a_learner, wrong_numbers_and_commands, mistakes_in_the_envir
          mistakes_in_what_is_compiled, reset_restores_what_was_given,
          what_is_the_learners_outlives_clean, an_older_versions_marks_and_answers_are_taken_over,
          a_mark_belongs_to_the_answer_that_passed, where_nothing_can_be_kept_it_is_said_in_a_line,
-         a_refusal_fits_and_says_where_to_look,
+         a_long_wait_is_told_on_a_terminal, a_refusal_fits_and_says_where_to_look,
          reset_asks_on_a_terminal, reset_says_what_to_do_without_git, watch_runs_at_every_save, ctrl_c_ends_a_test,
          a_later_version_comes_to_a_branch, a_changed_starter_conflicts_and_the_answer_stays,
          a_changed_starter_conflicts_and_takes_the_place_of_the_answer,
