@@ -9,6 +9,22 @@ LOOK_BIND = "server.c, listen_on: which calls can fail, and are they asked wheth
 LOOK_REUSE = "server.c, listen_on, and `ss -tan`: what is left of the connection of the last server? tcp(7), socket(7)"
 
 
+LOOK_SHARED = "server.c, listen_on: which option lets several sockets listen on one port? " \
+              "SO_REUSEPORT in socket(7)"
+
+
+def shared(port):
+    """Whether somebody else can listen on the port beside the server: then another server could."""
+    with socket.socket() as beside:
+        beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            beside.bind((ADDRESS, port))
+            beside.listen()
+        except OSError:
+            return False
+        return True
+
+
 def start(port):
     return Piped("server", "-a", ADDRESS, "-p", port, "2")
 
@@ -26,7 +42,9 @@ with Server("server", "-a", ADDRESS, "2") as server:
     step(f"start a second server on the same address and port, {ADDRESS}:{port}")
     with start(port) as second:
         said = first_line(second)
-        expect(not said, expected="it to end, since the port is taken", happened=f'it says "{said}"', look=LOOK_BIND)
+        same = said.startswith(f"listening on {ADDRESS}:{port},")
+        expect(not said, expected="it to end, since the port is taken",
+               happened=f'it says "{said}"', look=LOOK_SHARED if same else LOOK_BIND)
         status = second.wait()
         expect(status is not None, expected="it to end, since the port is taken",
                happened=f"after {PATIENCE:g} seconds more it still runs, and has not said that it listens",
@@ -36,17 +54,30 @@ with Server("server", "-a", ADDRESS, "2") as server:
                expected=f'it to end with exit status 1, and to say "{os.strerror(errno.EADDRINUSE)}"',
                happened=f'its exit status is {status}, and it says "{second.stderr().strip()}"', look=LOOK_BIND)
 
+    step(f"listen on {ADDRESS}:{port} beside the first server, by a socket with SO_REUSEPORT")
+    expect(not shared(port), expected="that to fail, since the port is taken", happened=
+           "it can be done: two servers that start at the same moment, or by other ways, share the "
+           "port", look=LOOK_SHARED)
+
     step("have the first server serve a client, end it while the client is there, and start it again")
     client = socket.create_connection((ADDRESS, port), timeout=PATIENCE)
-    expect_echo(client, WORD)
-    expect(server.stop() == 0, expected="the server to end, with exit status 0", happened="it does not")
-    client.recv(1)  # its end-of-file: who closes first keeps the port in TIME_WAIT, and the children may end after their parent
+    expect_echo(client, WORD, look="server.c: what is done to the connections of this listener?")
+    expect_stop(server, look="server.c, serve: SIGTERM arrives there, and main returns")
+    try:
+        # Its end-of-file: who closes first keeps the port in TIME_WAIT, and the children may end
+        # after their parent.
+        client.recv(1)
+    except ConnectionResetError:
+        fail("the client to read end-of-file", "the connection was reset, which takes the client "
+             "what is still on its way", "server.c, listen_on: SO_LINGER, which connections "
+             "inherit, in socket(7). What is left of a connection in TIME_WAIT does no harm: which "
+             "option lets bind pass it over?")
     client.close()
 with start(port) as again:
     said = first_line(again)
     expect(said.startswith(f"listening on {ADDRESS}:{port},"), expected=f"it to listen on port {port} again",
            happened=f'it says "{said or again.stderr().strip()}"', look=LOOK_REUSE)
-    expect_echo(socket.create_connection((ADDRESS, port), timeout=PATIENCE), WORD)
+    expect_echo(socket.create_connection((ADDRESS, port), timeout=PATIENCE), WORD, look=LOOK_REUSE)
 
 step("start a server on an address that is none of this machine's, 192.0.2.1")
 with Piped("server", "-a", "192.0.2.1", "-p", "0", "2") as stranger:
