@@ -8,9 +8,24 @@ LOOK_PARENT = "count.c, behind fork: each process has both ends of the channel. 
               "sends? EPIPE in send(2)"
 
 
+LOOK_SAYS = "count.c, send_input: what does send return when nobody can read any more, and what " \
+            "is said then, on stderr? err(3). And which signal comes with it? MSG_NOSIGNAL in " \
+            "send(2)"
+
+
 def open_ends(pid):
     count = sum(target.startswith("socket:") for target in descriptors(pid).values())
     return {0: "no end", 1: "1 end"}.get(count, f"{count} ends")
+
+
+def impatient(pid):
+    """Whether there is a time-out on what a process waits for, as far as the kernel tells."""
+    numbers = [number for number, what in descriptors(pid).items() if what.startswith("socket:")]
+    for copy in filter(None, (copy_of(pid, number) for number in numbers)):
+        with socket.socket(fileno=copy) as end:
+            if any(end.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)):
+                return True
+    return has_time_out(pid)
 
 
 def living_child(program):
@@ -46,6 +61,10 @@ with Piped("count") as program:
     expect(not program.out, expected="no result, since the child is dead that counts",
            happened=lambda: f'it prints "{program.stdout().strip()}": the parent has counted',
            look="count.c: the parent sends all that it reads to the child, and counts nothing itself")
+    expect(status > 0 and program.stderr().strip(), expected="a message on stderr, and an exit "
+           "status other than 0", happened=f"its exit status is {status}, and it says nothing"
+           if status > 0 else f"signal {-status}, {signal.Signals(-status).name}, ended it, and it "
+           "says nothing", look=LOOK_SAYS)
 
 step("give count a line, and kill the parent (SIGKILL)")
 with Piped("count") as program:
@@ -56,4 +75,22 @@ with Piped("count") as program:
     wait_until(lambda: state(child) in (None, "Z", "X") or open_ends(child) != "1 end" and asleep(child))
     expect(state(child) in (None, "Z", "X"), expected="the child to end, too",
            happened=lambda: f"it waits for ever; of the channel, it has {open_ends(child)} open", look=LOOK)
+
+step("give count a line, and look at the channel while both processes wait for more")
+with Piped("count") as program:
+    program.feed(b"one\n")
+    child = living_child(program)
+    for name, pid in ("parent", program.pid), ("child", child):
+        expect(wait_until(lambda: open_ends(pid) == "1 end"), expected=f"the {name} to have its "
+               "own end open, and no other", happened=lambda: f"it has {open_ends(pid)} open, and "
+               "lives by something else than end-of-file", look=LOOK_WHICH)
+    expect(wait_until(lambda: asleep(program.pid, child)), expected="both to sleep until there is "
+           "more", happened="they are busy for ever: they spin", look="count.c: read waits until "
+           "something comes. Has it been told not to?")
+    if any(map(impatient, (program.pid, child))):
+        wait_until(lambda: len(program.processes()) < 2)
+    expect(len(program.processes()) == 2, expected="both to wait for the next line as long as it "
+           "takes", happened="when none came for a while, they ended: who types slowly is counted "
+           "only in part", look="count.c: a time-out, as by SO_RCVTIMEO in socket(7), says nothing "
+           "of what may come. What tells for certain that nothing more will?")
 passed()
