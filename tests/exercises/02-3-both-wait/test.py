@@ -8,11 +8,19 @@ LOOK_BUSY = "upper.c, ask: while the channel takes nothing, what else is there t
             "more? poll(2)"
 
 
+LOOK_END = "upper.c, ask: the child answers until its end-of-file. Who sends it that, and when, " \
+           "while its last answers are still to come? shutdown(2)"
+LOOK_SPINS = "upper.c: where does it wait for what may come, and is it told to wait for what is " \
+             "always there? A channel with room is ready for POLLOUT. poll(2)"
+LOOK_TOLD = "upper.c: how long may poll wait? Each process can wait for all that may come, " \
+            "without a time-out"
+
+
 def expect_capitals(program, rest, data):
     """Gives the program the rest of `data`, and expects that it ends, with just this in capitals."""
     status = program.finish(rest)
     back = bytes(program.out)
-    look = LOOK
+    look = LOOK_END if len(back) >= len(data) else LOOK
     happened = f"{len(back)} bytes came, and its exit status is {status}"
     if status is None and asleep(*program.processes()):
         happened = f"it stands still; {len(back)} bytes have come"
@@ -44,18 +52,36 @@ with Piped("upper") as program:
     program.collect(lambda: program.out)
     expect(not program.out, expected="nothing to be printed, since the child stands still that makes the capitals",
            happened=f"{quoted(program.out)} came: the parent makes them itself", look=LOOK_CHILD)
+    expect(wait_until(lambda: asleep(program.pid), 1), expected="the parent to sleep until the "
+           "child answers", happened="it is busy for ever: it spins", look=LOOK_SPINS)
+    expect(wakes(program.pid) < 3, expected="the parent to sleep until the child answers", happened=
+           "it wakes up again and again, only to find that there is no answer", look=LOOK_TOLD)
 
-    step("let the child go on (SIGCONT); still there is no end-of-file")
+    step("stop the parent, and let the child go on (SIGCONT)")
+    stop_process(program.pid)
     send_signal(child, signal.SIGCONT)
+    wait_until(lambda: asleep(child))
+    program.collect(lambda: program.out)
+    expect(not program.out, expected="nothing to be printed, since the parent stands still that "
+           "prints the answer", happened=f"{quoted(program.out)} came: the child prints itself, "
+           "instead of answering through the channel", look=LOOK_CHILD)
+
+    step("let the parent go on, too; still there is no end-of-file")
+    send_signal(program.pid, signal.SIGCONT)
     program.collect(lambda: len(program.out) > len(WORD))
     wanted = WORD.upper() + b"\n"
     expect(program.out == wanted, expected=quoted(wanted),
            happened=f"{quoted(program.out) if program.out else 'nothing'} came", look=LOOK_STREAM)
     expect(wait_until(lambda: asleep(*program.processes())),
            expected="both processes to sleep until there is more input", happened="they are busy for ever: they spin",
-           look="upper.c: is it told to wait for what is always there? A channel with room is ready for POLLOUT")
-    for name, pid in ("parent", program.pid), ("child", child):
-        expect(wakes(pid) < 3, expected="both processes to sleep until there is more input",
-               happened=f"the {name} wakes up again and again, only to find that there is none",
-               look="upper.c: how long may poll wait? Each process can wait for all that may come, without a time-out")
+           look=LOOK_SPINS)
+    expect(wakes(program.pid, child) < 3, expected="both processes to sleep until there is more "
+           "input", happened="one wakes up again and again, only to find that there is none",
+           look=LOOK_TOLD)
+
+step("give upper as much as it takes, and take no output")
+with Piped("upper") as program:
+    program.feed(text)
+    expect(wait_until(lambda: asleep(*program.processes())), expected="both processes to sleep "
+           "until output is taken", happened="they are busy for ever: they spin", look=LOOK_BUSY)
 passed()
