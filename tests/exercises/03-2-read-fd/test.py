@@ -4,6 +4,8 @@ from lesson import *
 import errno
 
 FILE = tempfile.TemporaryFile()  # its descriptor is passed
+EMPTY = "what is done when recvmsg returns 0: a packet of 0 bytes can bring a descriptor, too. " \
+        "fdpass.h: when is *fd -1?"
 CONTROL = "the example in cmsg(3), and SCM_RIGHTS in unix(7)"
 
 
@@ -64,7 +66,10 @@ def expect_error(program, error, look, meaning):
     """Expects read_fd to fail with this errno, with *fd -1 and nothing left open."""
     result = Result(program, look)
     wanted = f"read_fd to return -1 with errno {errno.errorcode[error]}{meaning}"
-    if result.errno == errno.EXDEV:  # so says the close of driver.c
+    if result.count >= 0:
+        look = f"fdpass.h, {errno.errorcode[error]}: this is an error, also when all is closed. " \
+               f"And {look}"
+    elif result.errno == errno.EXDEV:  # so says the close of driver.c
         look = "errno, and what is called after it was set: close may change it, also when it succeeds"
     expect(result.count == -1 and result.errno == error, wanted, str(result), look)
     expect(result.fd == -1, "*fd to be -1 after an error", str(result), "fdpass.h: what is *fd on every error?")
@@ -123,7 +128,7 @@ with take(theirs, 0) as program:
 with take(theirs, 64) as program:
     expect_message(program, WORD, 1, look="fdpass.h: EINVAL. With 0 bytes, nothing is to be received")
 
-for count in 2, 8:
+for count in 2, random.randint(3, 30):
     step(f"send {count} descriptors in one message")
     socket.send_fds(ours, [WORD], [FILE.fileno()] * count)
     with take(theirs, 64) as program:
@@ -159,4 +164,11 @@ sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 socket.send_fds(sender, [WORD], [FILE.fileno()])
 with take(receiver, 2) as program:
     expect_error(program, errno.EMSGSIZE, "msg_flags after recvmsg, MSG_TRUNC", ", and to close the descriptor")
+
+step("send an empty packet with a descriptor (SOCK_SEQPACKET)")
+socket.send_fds(sender, [b""], [FILE.fileno()])
+with take(receiver, 64) as program:
+    result = Result(program, EMPTY)
+    expect_closed(result, max(result.fd >= 0, 0), EMPTY)
+    expect(result.fd == -1, "*fd to be -1, since 0 bytes look like end-of-file", str(result), EMPTY)
 passed()
