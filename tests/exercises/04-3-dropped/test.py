@@ -8,6 +8,9 @@ DEAF = "server.c: while nobody is idle, what does the master wait for? It must h
        "too. And who hands over what was accepted before, when a worker is new?"
 
 
+SERVED = "server.c, serve and hand_over: who gets a connection while a worker is idle?"
+
+
 def readable(connections):
     return select.select(connections, [], [], 0)[0]
 
@@ -19,7 +22,7 @@ for kept in 0, 1:  # whichever worker it is that stays busy
         settle(server)
         held = [server.connect(), server.connect()]
         for connection in held:
-            expect_echo(connection, WORD)
+            expect_echo(connection, WORD, look=SERVED)
         settle(server)
         held.sort(key=lambda connection: holders(server, connection))
         clients = [server.connect() for _ in range(6)]
@@ -34,6 +37,10 @@ for kept in 0, 1:  # whichever worker it is that stays busy
         expect(dropped == 0, expected="all 6 to wait until a worker is free",
                happened=f"{dropped} of them {'was' if dropped == 1 else 'were'} turned away", look=LOOK)
         accepted = sum(bool(server_end(server, client)) for client in clients)
+        expect(accepted or kept or wakes(server.pid) < 3, expected="the master to wait until a "
+               "worker is idle", happened="it wakes up again and again, only to find that none is",
+               look="server.c, wait_readable: which descriptor tells that a worker is idle again, "
+               "and which need not be watched before?")
         if accepted:
             remark(f"{accepted} of 6 clients that cannot be served yet are accepted; the backlog would hold them for less")
 
@@ -41,12 +48,13 @@ for kept in 0, 1:  # whichever worker it is that stays busy
         held[1 - kept].close()
         expect_replies(clients, WORD, look=LOOK,
                        expected="the 6 clients to be served by that worker, one after the other")
-        expect_echo(held[kept], WORD, expected="the connection that was held all the time to be served still")
+        expect_echo(held[kept], WORD, expected="the connection that was held all the time to be "
+                    "served still", look="server.c: who closes a connection that is being served?")
 
         step("keep both workers busy, let two clients wait, and kill one of the workers")
         settle(server)
         second = server.connect()
-        expect_echo(second, WORD)
+        expect_echo(second, WORD, look=SERVED)
         clients = [server.connect() for _ in range(2)]
         for client in clients:
             client.sendall(WORD)

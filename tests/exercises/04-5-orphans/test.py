@@ -5,6 +5,10 @@ LOOK = "server.c, worker_start and worker_begin: which descriptors does a new pr
        "the master's end of a channel? fork(2); unix(7)"
 
 
+SERVED = "server.c, worker_begin: which of its descriptors does a worker still need, to be " \
+         "handed a connection and to serve?"
+
+
 def living(pids):
     return [pid for pid in pids if state(pid) not in ("Z", None)]
 
@@ -20,10 +24,11 @@ def expect_end(pids, expected, look=LOOK):
 
 
 begin()
-step("start the server with 3 workers, and kill the master (SIGKILL)")
-with Server("server", "3") as server:
+MANY = random.randint(18, 24)
+step(f"start the server with {MANY} workers, and kill the master (SIGKILL)")
+with Server("server", MANY) as server:
     settle(server)
-    expect_echo(server.connect(), WORD)
+    expect_echo(server.connect(), WORD, look=SERVED)
     settle(server)
     workers = server.children()
     kill_master(server)
@@ -35,11 +40,12 @@ with Server("server", "3") as server:
     connections = {}
     for _ in range(3):
         connection = server.connect()
-        expect_echo(connection, WORD)
+        expect_echo(connection, WORD, look=SERVED)
         rests(server.pid)
         connections[holders(server, connection)[-1]] = connection
     workers = server.children()
-    expect(sorted(connections) == workers, expected="each worker to serve one client", happened="one serves none")
+    expect(sorted(connections) == workers, expected="each worker to serve one client",
+           happened="one serves none", look=SERVED)
     last = connections.pop(max(connections))
     for connection in connections.values():
         connection.close()
@@ -55,7 +61,7 @@ with Server("server", "3") as server:
 step("start it with 3 workers; kill the first and wait for a new one; let the new one serve, and kill the master")
 with Server("server", "3") as server:
     settle(server)
-    expect_echo(server.connect(), WORD)
+    expect_echo(server.connect(), WORD, look=SERVED)
     settle(server)
     old = server.children()
     kill(old[0])
@@ -65,9 +71,10 @@ with Server("server", "3") as server:
     settle(server)
     connections = []
     while not connections or new not in holders(server, connections[-1]):
-        expect(len(connections) < 3, expected="the new worker to serve, too", happened="it has got no client")
+        expect(len(connections) < 3, expected="the new worker to serve, too",
+               happened="it has got no client", look=SERVED)
         connections.append(server.connect())
-        expect_echo(connections[-1], WORD)
+        expect_echo(connections[-1], WORD, look=SERVED)
         rests(server.pid)
     for connection in connections[:-1]:
         connection.close()
