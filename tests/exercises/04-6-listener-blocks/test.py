@@ -4,9 +4,13 @@ from lesson import *
 LOOK = "server.c, accept_connections: what does accept do when nobody waits? accept(2), EAGAIN; and main, on the " \
        "listener's flags"
 
+WORKERS, MORE = 8, 6
+LOOK_WAITS = "server.c, accept_connections: nobody waits any more, accept says EAGAIN. What else " \
+             "may come now, and where does the master hear all of it?"
+
 begin()
-step("start the server with 3 workers, and connect; wait a little, and send a word")
-with Server("server", "3") as server:
+step(f"start the server with {WORKERS} workers, and connect; wait a little, and send a word")
+with Server("server", WORKERS) as server:
     settle(server)
     silent = server.connect()
     wait_until(lambda: server_end(server, silent) or select.select([silent], [], [], 0)[0])
@@ -17,14 +21,36 @@ with Server("server", "3") as server:
     step("kill a worker that is idle")
     victim = next(pid for pid in server.children() if pid not in holders(server, silent))
     kill(victim)
-    expect(wait_until(lambda: victim not in server.children() and len(server.living_children()) == 3),
-           expected="a new worker in its place", look=LOOK,
-           happened=lambda: f"nothing: the worker is {'a zombie' if state(victim) == 'Z' else 'reaped'}, and there are "
-                            f"{len(server.living_children())} others; the master waits in a call that does not return")
+    expect(wait_until(lambda: victim not in server.children()
+                      and len(server.living_children()) == WORKERS), expected="a new worker in its "
+           "place", look=LOOK, happened=lambda: "nothing: the worker is "
+           f"{'a zombie' if state(victim) == 'Z' else 'reaped'}, and there are "
+           f"{len(server.living_children())} others; the master waits in a call that does not "
+           "return")
+
+    step(f"connect {MORE} times more, one after another, and say nothing; look each time where the "
+         "master waits")
+    settle(server)
+    more, before = [], sleeps(server.pid)
+    for _ in range(MORE):
+        more.append(server.connect())
+        expect(wait_until(lambda: set(holders(server, more[-1])) - {server.pid}),
+               expected="a worker to have the connection", happened="none has it", look=LOOK)
+        rests(server.pid)
+        call = call_of(server.pid)[0]
+        expect(call not in ("poll", "ppoll", "sleep"), expected="the master to wait in select, "
+               "where it hears everything", happened=f"it waits in {call}: until that ends, it "
+               "hears no signal and no worker", look=LOOK_WAITS)
+    count = sleeps(server.pid) - before
+    expect(count <= MORE + MORE // 2, expected="the master to wait in select, once for each "
+           "connection", happened=f"it went to sleep {count} times, so it waits in another place, "
+           "too, and hears no signal and no worker there", look=LOOK_WAITS)
+    for connection in more:
+        connection.close()
 
     step("come with more clients than workers, twice")
     for _ in range(2):
-        clients = [server.connect() for _ in range(6)]
+        clients = [server.connect() for _ in range(2 * WORKERS)]
         for client in clients:
             client.sendall(WORD)
         silent.close()
