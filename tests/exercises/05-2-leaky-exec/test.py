@@ -1,12 +1,35 @@
 """Kills the master while one of three workers serves; then looks at what workers have open."""
+import errno
+import shutil
+
 from lesson import *
 
 WORKERS = 3
 LOOK = "server.c, start_workers: what has a worker open after exec? ls -l /proc/PID/fd, and SOCK_CLOEXEC in socket(2)"
 
 
+LOOK_START = "server.c, start_workers: a worker has ended for its master when there is " \
+             "end-of-file on its channel. Is that open when the worker begins, as descriptor 0? " \
+             "dup2(2), and which descriptors exec keeps: FD_CLOEXEC in fcntl(2)"
+LOOK_ANY = "server.c, start_workers: a worker may be any program, which knows nothing of what " \
+           "the server had open. Who is to see to it that nothing of this comes with it, however " \
+           "much it is? SOCK_CLOEXEC in socket(2)"
+
+
 def start():
-    return Server("server", "-w", program_path("worker"), WORKERS)
+    return Server("server", "-w", program_path("worker"), WORKERS, look=LOOK_START)
+
+
+def more_than_three(pid):
+    """What a process has open besides descriptors 0, 1 and 2, as text."""
+    return ", ".join(f"{fd} ({what})" for fd, what in sorted(descriptors(pid).items()) if fd > 2)
+
+
+def is_cat(pid):
+    try:
+        return os.path.samefile(f"/proc/{pid}/exe", CAT)
+    except OSError:
+        return False
 
 
 def living(pids):
@@ -50,9 +73,9 @@ with start() as server:
 step(f"start the server with {WORKERS} workers, and look at what each has open")
 with start() as server:
     for number, worker in enumerate(server.children(), 1):
-        more = {fd: what for fd, what in sorted(descriptors(worker).items()) if fd > 2}
-        expect(not more, "descriptors 0 (its channel), 1 and 2, and no other",
-               "worker {} has also {}".format(number, ", ".join(f"{fd} ({what})" for fd, what in more.items())), LOOK)
+        more = more_than_three(worker)
+        expect(not more, "descriptors 0 (its channel), 1 and 2, and no other", f"worker {number} "
+               f"has also {more}", LOOK)
 
     left = [fd for fd, what in descriptors(server.pid).items()
             if what.startswith("socket:") and not flags(server.pid, fd) & os.O_CLOEXEC]
@@ -66,4 +89,30 @@ with start() as server:
     expect(server.stop() == 0, "the server to end with exit status 0", "it did not", "server.c, end_workers")
     expect(not living(workers), "no worker to be left", lambda: f"{len(living(workers))} still live",
            "server.c, end_workers")
+
+CAT = shutil.which("cat")
+MANY = random.randint(66, 80)
+step(f"start the server with {MANY} workers that are another program, {CAT}, and look at what each "
+     "has open")
+with Attached("server", "-p", "0", "-w", CAT, MANY) as server:
+    def cats():
+        return [pid for pid in children_of(server.pid) if is_cat(pid)]
+
+    wait_until(lambda: server.status() is not None or len(cats()) == MANY)
+    expect(server.status() is None, "the server to wait for their reports",
+           lambda: f"it {server.how_it_ended()}", LOOK_START)
+    for number, worker in enumerate(cats(), 1):
+        rests(worker)
+        more = more_than_three(worker)
+        expect(not more, "descriptors 0 (its channel), 1 and 2, and no other",
+               f"worker {number} has also {more}", LOOK_ANY)
+
+step("start the server with a worker that is not there")
+program = Program("server", "-p", "0", "-w", program_path("nobody"), WORKERS)
+WHY, said = os.strerror(errno.ENOENT), program.err.decode(errors="replace").strip()
+expect(program.status == 1 and WHY in said,
+       f'the server to end with exit status 1, and to say "{WHY}"',
+       f'its exit status is {program.status}, and it says "{said}"',
+       "server.c, start_workers: when execl has failed, the worker reports why, through its "
+       "channel. Which copy of that is still open then? pool_cannot_start in pool.h")
 passed()
