@@ -21,7 +21,7 @@ PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|soluti
 MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
                   "autograder.zip"),
         "mine": ("results", "exercises", "README.txt")}
-PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|06-name|04-10(-name)?)\b")
+PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|07-name|04-10(-name)?)\b")
 
 
 def anchors(path):
