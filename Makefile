@@ -12,7 +12,8 @@ numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 # Of its time at the end prove tells that of the tests alone: with its own, the line would not fit a terminal.
 brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
 # And 3 and 4, by which make with -j hands out work, would be open in all that is tested.
-prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove -j4 --failures $(1) 3<&- 4<&- || { \
+# The empty exec has each started as it is named: else prove of Perl 5.40 takes the whole path, and splits it at blanks.
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove --exec '' -j4 --failures $(1) 3<&- 4<&- || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 # ---- learn --------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ exercise-tools: $(exercise_tools)
 
 check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostile submissions
 	@common/setup.sh git prove python3
-	@$(exercise_environment) $(brief) prove -j2 --failures $(exercise_long_tests)
+	@$(exercise_environment) $(brief) prove --exec '' -j2 --failures $(exercise_long_tests)
 
 clean: ## remove all that was made, but for what is yours, in mine/
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)

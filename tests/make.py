@@ -20,8 +20,8 @@ import tap  # noqa: E402
 FOLDER = tempfile.TemporaryDirectory(prefix="make-test-")
 TREE = pathlib.Path(FOLDER.name) / "a course"
 NOBODY = 65534
-OURS = ("MAKE", "MFLAGS", "BUILD", "MINE", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "COMPILE", "DEPS",
-        "LC_", "LANG")
+OURS = ("MAKE", "MFLAGS", "TEST_", "BUILD", "MINE", "CC", "CFLAGS", "CPPFLAGS", "LDFLAGS",
+        "COMPILE", "DEPS", "LC_", "LANG")
 
 
 def copy_of_the_tree():
@@ -201,6 +201,11 @@ def test_all_that_is_compiled_depends_on_the_flags():
     assert len(rules) > 60, rules.keys()
     for target, needs in rules.items():
         assert "build/flags" in needs.split(), f"{target}: {needs}"
+
+
+def test_what_is_built_is_tested_in_a_folder_with_a_blank_in_its_name():
+    out, err = make("test-02")
+    assert re.search(r"^Files=[1-9].*\nResult: PASS$", out, re.M), out + err
 
 
 # ---- what a machine lacks ------------------------------------------------------------------------

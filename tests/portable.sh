@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-build=$(mkdir -p "${BUILD:-build}" && cd "${BUILD:-build}" && pwd)
+build=${BUILD:-build}
 # Those that start a program of the build, but for what looks at it from within this C library, and for
 # naive, which shows what padding to 64 bits does.
 suites=$(grep -l '\<built(' tests/common/*/*.c tests/chapters/*/*.c |
@@ -25,7 +25,7 @@ try() { # NAME COMPILER [OPTION ...]: builds the programs so, and runs the suite
     echo "portable: the programs by $*"
     make -s -j2 BUILD="$programs" CC="$1" CPPFLAGS="-Werror ${2-}" build >/dev/null
     # shellcheck disable=SC2086 # a list
-    TEST_PROGRAMS=$programs prove -j4 $suites
+    TEST_PROGRAMS=$(cd "$programs" && pwd) prove --exec '' -j4 $suites
 }
 
 try_musl() {

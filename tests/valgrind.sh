@@ -5,16 +5,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-build=$(mkdir -p "${BUILD:-build}" && cd "${BUILD:-build}" && pwd)
-logs=$build/valgrind
+build=${BUILD:-build} logs=${BUILD:-build}/valgrind
 rm -rf "$logs"
 mkdir -p "$logs"
+VALGRIND_LOGS=$(cd "$logs" && pwd)
 
 # Shells and Python are not ours to check.
 TEST_WRAPPER="valgrind --trace-children=yes --trace-children-skip=*/python*,*/env,*/sh,*/bin/*,*-test-*"
-TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=99"
-TEST_WRAPPER="$TEST_WRAPPER --log-file=$logs/%p"
-export TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
+TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=99 --vgdb=no"
+TEST_WRAPPER="$TEST_WRAPPER --log-file=%q{VALGRIND_LOGS}/%p"
+export VALGRIND_LOGS TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
 
 # The suites of every server that is not one of another's programs with arguments, and the tests of programs.
 if [ $# -eq 0 ]; then
@@ -27,7 +27,7 @@ if [ $# -eq 0 ]; then
         [ ! -x "$build/${test#tests/}" ] || set -- "$@" "$build/$test"
     done
 fi
-prove -j4 "$@"
+prove --exec '' -j4 "$@"
 
 # This is for servers and workers ("worker" by name); the programs that only show something leave it to exit. A log
 # has, for each descriptor that is open at the end, a line "Open ..." and the calls that
