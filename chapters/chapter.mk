@@ -14,6 +14,7 @@ ifeq ($(unknown),)
 $(offered):
 	+@MAKEFLAGS=$$(echo "$$MAKEFLAGS" | sed 's/^\([a-zA-Z]*\)q/\1/'); $(MAKE) -C ../.. $@-$(number) || exit 1
 else
-$(shell echo 'make: in a chapter there are: $(offered). All else is made at the top: cd ../..' >&2)
+$(shell printf '%s\n' 'make: a chapter has $(offered).' \
+    '      All else is made at the top: cd ../..' >&2)
 $(sort $(MAKECMDGOALS)): ; @false
 endif

@@ -29,15 +29,15 @@ targets() {
         }' Makefile
 }
 
-# Lines of at most 80 columns: a name, and a text beside it.
-columns() {
-    awk -F '\t' '{
-        line = sprintf("  %-*s", '"$1"', $1)
+# Lines of at most 80 columns, from lines of two parts with a tab between: the first, and beside it the second.
+beside() { # FORMAT of the first
+    awk -F '\t' -v form="$1" '{
+        line = sprintf(form, $1)
         count = split($2, words, " ")
         for (i = 1; i <= count; i++) {
             if (length(line) + 1 + length(words[i]) > 80) {
                 print line
-                line = sprintf("  %-*s", '"$1"', "")
+                line = sprintf(form, "")
             }
             line = line " " words[i]
         }
@@ -55,14 +55,14 @@ first() {
     echo
     for name in setup chapter-NN trace-NN fds-NN break-NN exercises exercise-NN-K hint-NN-K compare test help; do
         targets | awk -F '\t' -v name=$name '$2 == name { print "make " name "\t" $3 }'
-    done | columns 18
+    done | beside '  %-18s'
     legend
 }
 
 all() {
     for group in learn measure exercises teach maintain; do
         echo "$group"
-        targets | awk -F '\t' -v group=$group '$1 == group { print $2 "\t" $3 }' | columns 15
+        targets | awk -F '\t' -v group=$group '$1 == group { print $2 "\t" $3 }' | beside '  %-15s'
         echo
     done | sed '$d'
     legend
@@ -94,9 +94,12 @@ may_write() {
     if [ "$owner" = "$(id -un 2>/dev/null)" ]; then
         problem="nothing can be written to $foreign; build elsewhere: BUILD=/tmp/build"
     else
-        command -v sudo >/dev/null && as_root='sudo' || as_root='as root,'
-        problem="$foreign belongs to $owner: make was run by that user before. Mend it once: $as_root chown -R $(
-            id -un 2>/dev/null || id -u) '$mend'"
+        command -v sudo >/dev/null && as_root='' sudo='sudo ' || as_root=', as root' sudo=''
+        cure="${sudo}chown -R $(id -un 2>/dev/null || id -u)" there="'$mend'"
+        [ $((4 + ${#cure} + 1 + ${#there})) -le 80 ] || there="\\
+        $there"
+        problem="$foreign belongs to $owner: make was run by that user before. Mend it once$as_root:
+    $cure $there"
     fi
     return 1
 }
@@ -148,12 +151,13 @@ understood() { # GOAL ...
             return word "-" (kind[word] == "exercise" ? first_exercise : kind[word] == "name" ? "NAME" : first_chapter)
         }
 
-        function which(word,    i, list) {
-            if (kind[word] == "exercise") return "make " example(word) ", for example; make exercises lists them all"
-            if (kind[word] == "name") return "make " example(word) "; make help says more"
-            for (i = 1; i <= numbers; i++) list = list (i > 1 ? ", " : "") word "-" number_of[i]
-            return "make " list
+        function which(word) {
+            if (kind[word] == "exercise") return "make " word "-NN-K; make exercises lists them all"
+            if (kind[word] == "name") return "make " word "-NAME; make help says more"
+            return "make " word "-NN; NN is one of:" chapters
         }
+
+        function others(word) { return kind[word] == "exercise" ? "make exercises lists them all" : "say one of:" chapters }
 
         function named(word) { return word in kind && kind[word] == "name" }
 
@@ -200,7 +204,7 @@ understood() { # GOAL ...
             sub(/^-/, "", number)
             if (word in kind && $0 == word "-" number) {
                 target = proper(word, number)
-                if (target == "") say("there is no " kind[word] " \"" number "\"; say " which(word))
+                if (target == "") say("there is no " kind[word] " \"" number "\"; " others(word))
                 else if (target != number) print $0 "=" word "-" target
                 next
             }
@@ -208,7 +212,7 @@ understood() { # GOAL ...
             if (near in kind && number != "" && proper(near, number) != "") near = near "-" proper(near, number)
             else if (near in kind && known[near] == "") near = example(near)
             if (near != "") say("there is no \"" $0 "\"; did you mean: make " near)
-            else say("there is no \"" $0 "\"; make says what to begin with, and make help all that there is")
+            else say("there is no \"" $0 "\"; make help says all that there is")
         }'
 }
 
@@ -225,7 +229,12 @@ asked() { # GOAL ...
     case $answer in
     'say '* | *'
 say '*)
-        printf '%s\n' "$answer" | sed -n 's/^say /make: /p' >&2
+        printf '%s\n' "$answer" | while IFS= read -r line; do
+            case $line in
+            'say '*) printf 'make:\t%s\n' "${line#say }" | beside '%-5s' ;;
+            ' '*) printf '%s\n' "$line" ;; # to be copied
+            esac
+        done >&2
         echo no
         ;;
     *) echo "$answer" ;;

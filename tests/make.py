@@ -49,9 +49,11 @@ def make(*arguments, status=0, user=None, **environment):
 
 
 def answers(said, *arguments, **options):
-    """Make says just this line, and makes nothing."""
+    """Make says just this, in lines of 80 columns, and makes nothing."""
     out, err = make(*arguments, status=1, **options)
-    tap.equal((out, err), ("", f"make: {said}\n"))
+    tap.equal((out, " ".join(err.replace("\\\n", "").split())), ("", f"make: {said}"))
+    for line in err.splitlines():
+        assert len(line) <= 80 or line.lstrip().startswith("'/"), err  # a path
 
 
 def targets():
@@ -88,16 +90,28 @@ def test_numbers_without_zeros_are_understood():
 
 def test_what_lacks_a_number_is_asked_for_it():
     chapters = sorted(path.name[:2] for path in (TREE / "chapters").glob("[0-9]*"))
-    answers("which chapter? make " + ", ".join(f"trace-{number}" for number in chapters), "trace")
-    answers("which exercise? make exercise-01-1, for example; make exercises lists them all",
-            "exercise")
+    answers(f"which chapter? make trace-NN; NN is one of: {' '.join(chapters)}", "trace")
+    answers("which exercise? make exercise-NN-K; make exercises lists them all", "exercise")
+    answers("which name? make fact-NAME; make help says more", "fact")
 
 
 def test_what_is_not_there_is_told():
-    answers('there is no exercise "9-9"; say make hint-01-1, for example; make exercises lists '
-            "them all", "hint-9-9")
+    answers('there is no exercise "9-9"; make exercises lists them all', "hint-9-9")
     _, err = make("chapter-99", status=1)
-    assert re.fullmatch(r'make: there is no chapter "99"; say make chapter-01, .*\n', err), err
+    assert re.fullmatch(r'make: there is no chapter "99"; say one of: 01 .*\n', err), err
+    long = "what-would-fill-a-line-of-a-terminal-alone"
+    answers(f'there is no "{long}"; make help says all that there is', long)
+
+
+def test_whatever_number_is_missing_or_wrong_is_told_in_80_columns():
+    there = targets()
+    some = [target.replace("-%", number) for target in there if "%" in target
+            for number in ("", "-99-9")]
+    refused = [goal for goal in some if goal not in there and goal != "fact-99-9"]  # a name
+    assert len(refused) > 20, refused
+    for goal in refused:
+        out, err = make("-n", goal, status=1)
+        assert not out and max(map(len, err.splitlines())) <= 80, err
 
 
 def test_of_a_typing_error_the_nearest_target_is_named():
@@ -105,8 +119,7 @@ def test_of_a_typing_error_the_nearest_target_is_named():
                          "exercise4-2": "exercise-04-2", "tset": "test",
                          "exercse": "exercise-01-1"}.items():
         answers(f'there is no "{typed}"; did you mean: make {meant}', typed)
-    answers('there is no "frobnicate"; make says what to begin with, and make help all that there '
-            "is", "frobnicate")
+    answers('there is no "frobnicate"; make help says all that there is', "frobnicate")
     answers('there is no "chapters"; did you mean: make chapter-01', "chapters")  # a folder
 
 
@@ -142,8 +155,8 @@ def test_a_chapter_s_folder_has_its_part():
     room = next((TREE / "chapters").glob("04-*")).relative_to(TREE)
     out, _ = make("-n", "-C", str(room), "trace")
     assert "strace.py 04" in out, out
-    _, err = make("-s", "-C", str(room), "grade", status=1)
-    assert re.fullmatch(r"make: in a chapter there are: build test .*\n", err), err
+    answers("a chapter has build test time trace fds break live diff timeline. "
+            "All else is made at the top: cd ../..", "-s", "-C", str(room), "grade")
 
 
 # ---- where it builds -----------------------------------------------------------------------------
@@ -159,8 +172,8 @@ def test_what_another_user_has_built_is_told_with_what_mends_it():
         return "only root can be another user"
     named = subprocess.run(["id", "-un", str(NOBODY)], capture_output=True, text=True, check=False)
     nobody = named.stdout.strip() or NOBODY
-    as_root = "sudo" if shutil.which("sudo") else "as root,"
-    mend = f"make was run by that user before. Mend it once: {as_root} chown -R {nobody}"
+    root, sudo = ("", "sudo ") if shutil.which("sudo") else (", as root", "")
+    mend = f"make was run by that user before. Mend it once{root}: {sudo}chown -R {nobody}"
     answers(f"this folder belongs to root: {mend} '{TREE}'", "build", user=NOBODY)
     make("first", user=NOBODY)
     subprocess.run(["chown", "-R", str(NOBODY), TREE], check=True)
