@@ -21,19 +21,23 @@ BUILD = TOP / os.environ.get("BUILD", "build")
 FOLDER = TOP / (os.environ.get("MINE") or "mine")
 OLD = ("exercises/*/before-reset-*", "exercises/*/hints", "exercises/*/passed", "results/*")
 TEXT = """\
-What is yours in this course, and in no commit of it. `make clean` leaves it alone.
+What is yours in this course, and in no commit of it. `make clean` leaves it
+alone.
 
-    exercises/NAME/before-reset-N   your answer, as it was before `make reset-NN-K`
-    exercises/NAME/passed           which answer has passed: `make exercises` says done
-    exercises/NAME/hints            how many hints you have asked for
-    results/                        tables and plots of what you have measured last:
-                                    `make report` puts them on one page
-    results/earlier/                tables that a later run replaced, by their time:
-                                    `make compare BASE=mine/results/earlier/compare...`
+    exercises/NAME/before-reset-N  your answer, as it was before make reset-NN-K
+    exercises/NAME/passed          which answer has passed: make exercises says
+                                   done
+    exercises/NAME/hints           how many hints you have asked for
+    results/                       tables and plots of what you have measured
+                                   last: make report puts them on one page
+    results/earlier/               tables that a later run replaced, by their
+                                   time: make compare BASE=FILE lays one beside
+                                   a new run
 
-No command deletes an answer or a table here. What you do not need any more is for
-you to delete. The answers that you work on are in exercises/, where git keeps them:
-see exercises/README.md. MINE=FOLDER behind a command takes another folder.
+No command deletes an answer or a table here. What you do not need any more is
+for you to delete. The answers that you work on are in exercises/, where git
+keeps them: see exercises/README.md. MINE=FOLDER behind a command takes another
+folder.
 """
 
 

@@ -14,11 +14,13 @@ import os
 import pathlib
 import signal
 import sys
+import textwrap
 import time
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = ROOT / os.environ.get("BUILD", "build")
+COLUMNS = 80  # of the terminal, at least
 sys.dont_write_bytecode = True
 
 
@@ -147,13 +149,22 @@ def verdict(function):
 
 def say(number, name, problem):
     skipped = problem and problem.startswith("skip: ")
-    print(f"{'ok' if not problem or skipped else 'not ok'} {number} - {name}"
-          + (f" # SKIP {problem[6:]}" if skipped else ""))
+    line = f"{'ok' if not problem or skipped else 'not ok'} {number} - {name}"
+    print(line + (why_skipped(problem[6:], COLUMNS - len(line)) if skipped else ""))
     if problem and not skipped:  # on stderr, for prove shows no more of the rest than its number
         print("\n".join(f"#   {line}" for line in problem.splitlines()), file=sys.stderr,
               flush=True)
     sys.stdout.flush()
     return 1 if problem and not skipped else 0
+
+
+def why_skipped(reason, room):
+    """What stands behind the name of a test, and in lines of comment what finds no room there."""
+    reason = " ".join(reason.split())
+    if len(f" # SKIP {reason}") <= room:
+        return f" # SKIP {reason}"
+    return "\n".join([" # SKIP", *textwrap.wrap(reason, COLUMNS, initial_indent="#   ",
+                                                subsequent_indent="#   ")])
 
 
 def out_of_time(bound):

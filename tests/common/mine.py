@@ -133,7 +133,7 @@ def test_the_text_says_what_is_what():
     mine.FOLDER = top / "mine"
     mine.make(mine.FOLDER / "results")
     tap.equal((top / "mine/README.txt").read_text(), mine.TEXT)
-    assert max(map(len, mine.TEXT.splitlines())) <= 90
+    assert max(map(len, mine.TEXT.splitlines())) <= 80
     mine.make(top / "elsewhere")  # as where a test has its results
     tap.equal(os.listdir(top / "elsewhere"), [])
 

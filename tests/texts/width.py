@@ -5,6 +5,8 @@ line that they print is wider, so that the terminal wraps none.
 As little as possible is measured (TEST_HASTE), and of `make test` only some tests are run, those
 with the longest names. All of it works on a copy of what is built, where the results stay, too.
 """
+import contextlib
+import io
 import os
 import pathlib
 import re
@@ -64,6 +66,18 @@ def looks(target, columns):
     return f"{columns} columns: make {target}", test
 
 
+def why_a_test_is_skipped():
+    """Each reason that a test may give fits the terminal, too, however long."""
+    for name, reason in ("short", "no IPv6"), ("long", "this kernel does not let us " * 9):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            tap.say(1, name, f"skip: {reason}")
+        lines = printed.getvalue().splitlines()
+        tap.expect(lines[0].startswith(f"ok 1 - {name} # SKIP"), lines[0])
+        tap.expect(max(map(len, lines)) <= min(WIDTHS), printed.getvalue())
+        tap.expect_in(" ".join(reason.split()), printed.getvalue().replace("\n#", " "))
+
+
 def main():
     os.chdir(tap.ROOT)
     shutil.rmtree(COPY, ignore_errors=True)
@@ -74,6 +88,7 @@ def main():
     names = targets((tap.ROOT / "README.md").read_text())
     tap.expect(len(names) > 10, f"the README names only {names}")
     tests = [looks(target, columns) for columns in WIDTHS for target in names]
+    tests.append(("why a test is skipped", why_a_test_is_skipped))
     tap.run([], seconds=1800, last=tests)
 
 
