@@ -21,11 +21,12 @@ compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFL
 
 # By what is compiled, and with what; all that is compiled depends on it. It is written anew only when
 # that differs: the same paths hold what was asked for last, and nothing is made twice.
-flags   := $(BUILD)/flags
+flags    := $(BUILD)/flags
+compiler := $(firstword $(CC))
 told_by  = { $(CC) --version 2>&1 | head -n 1; printf '%s\n' $(foreach name,CC CFLAGS CPPFLAGS LDFLAGS,$(call quoted,$(name) = $($(name)))); }
 
 $(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
-	@common/setup.sh $(filter cc gcc clang musl-gcc,$(firstword $(CC)))
+	@common/setup.sh $(or $(filter cc gcc,$(compiler)),--alone $(filter clang musl-gcc,$(compiler)))
 	@mkdir -p $(@D)
 	@$(told_by) >$@.$$$$ && mv -f $@.$$$$ $@
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # setup.sh TOOL ...             sees to it that the tools are there; installs what is missing
+# setup.sh --alone TOOL ...     the same, and whoever is asked is asked for nothing else
 # setup.sh --optional TOOL ...  the same, but asks nobody; says in a sentence what will be missing
 # setup.sh --check              what `make check` needs is to be there
 # setup.sh --list               prints what is there, what is missing, and the one line for root; or installs it
@@ -99,8 +100,43 @@ package() { # TOOL MANAGER: the packages that bring the tool
     esac
 }
 
-stop() {
-    echo "setup: $*" >&2
+# In lines of at most 80 columns: a label, and words beside it.
+row() { # COLUMNS LABEL WORD ...
+    columns=$1 line=$(printf '%-*s' "$1" "$2")
+    shift 2
+    for word; do
+        if [ $((${#line} + ${#word})) -gt 79 ]; then
+            echo "$line"
+            line=$(printf '%*s' "$columns" '')
+        fi
+        line="$line $word"
+    done
+    echo "$line"
+}
+
+to_copy() { # WORD ...: a command, in lines of at most 80 columns that a shell takes for one
+    line=
+    for word; do
+        if [ -n "$line" ] && [ $((${#line} + ${#word})) -gt 76 ]; then
+            echo "$line \\"
+            line='   '
+        fi
+        line="$line${line:+ }$word"
+    done
+    echo "$line"
+}
+
+say() { # WORDS [COMMAND]: in one line, but for a terminal
+    if [ -t 1 ]; then
+        row 6 setup: $1
+        [ $# -eq 1 ] || to_copy $2
+    else
+        echo "setup: $1${2+ $2}"
+    fi
+}
+
+stop() { # WORDS [COMMAND]
+    say "$@" >&2
     exit 1
 }
 
@@ -169,39 +205,14 @@ run() { # COMMAND
 install() { # TOOL ...
     [ -n "$manager" ] || stop "missing: $*; no package manager that I know; install them and try again"
     command=$(command_for "$manager" "$@")
-    [ "$way" != none ] || stop "missing: $*; run this as root and try again: $command"
+    [ "$way" != none ] || stop "missing: $*; run this as root and try again:" "$command"
     [ "$way" = root ] || command="sudo sh -c '$command'"
-    [ "${DEPS-}" != ask ] || stop "missing: $*; run this and try again: $command"
-    echo "setup: missing: $*; running: $command"
-    run "$command" || stop "this failed: $command"
+    [ "${DEPS-}" != ask ] || stop "missing: $*; run this and try again:" "$command"
+    say "missing: $*; running:" "$command"
+    run "$command" || stop 'this failed:' "$command"
     for tool; do
-        found "$tool" || stop "$tool is still missing after: $command"
+        found "$tool" || stop "$tool is still missing after:" "$command"
     done
-}
-
-row() { # LABEL WORD ...: in lines of at most 80 columns
-    line=$(printf '%-11s' "$1")
-    shift
-    for word; do
-        if [ $((${#line} + ${#word})) -gt 79 ]; then
-            echo "$line"
-            line='           '
-        fi
-        line="$line $word"
-    done
-    echo "$line"
-}
-
-to_copy() { # WORD ...: a command, in lines of at most 80 columns that a shell takes for one
-    line=
-    for word; do
-        if [ -n "$line" ] && [ $((${#line} + ${#word})) -gt 76 ]; then
-            echo "$line \\"
-            line='   '
-        fi
-        line="$line${line:+ }$word"
-    done
-    echo "$line"
 }
 
 list() {
@@ -209,12 +220,12 @@ list() {
     for tool in $required; do
         case " $absent " in *" $tool "*) ;; *) there="$there $tool" ;; esac
     done
-    row 'there:' $there
-    row 'missing:' ${absent:-nothing}
+    row 11 'there:' $there
+    row 11 'missing:' ${absent:-nothing}
     absent=$(missing $optional)
-    [ -z "$absent" ] || row 'optional:' $absent '(for make peers and cost)'
+    [ -z "$absent" ] || row 11 'optional:' $absent '(for make peers and cost)'
     absent=$(missing $maintenance)
-    [ -z "$absent" ] || row 'for others:' $absent '(for make check, its parts, and slides)'
+    [ -z "$absent" ] || row 11 'for others:' $absent '(for make check, its parts, and slides)'
 }
 
 # What installs, and how: looked for only when it is needed.
@@ -223,7 +234,12 @@ look_around() {
     way=$(way_to_root)
 }
 
+alone=
 case ${1-} in
+--alone)
+    alone=yes
+    shift
+    ;;
 --line)
     command_for "$2" $required
     exit
@@ -261,7 +277,7 @@ esac
 absent=$(missing "$@")
 [ -n "$absent" ] || exit 0
 look_around
-if [ "$way" = none ] || [ "$way" = password ] || [ "${DEPS-}" = ask ]; then
+if [ -z "$alone" ] && { [ "$way" = none ] || [ "$way" = password ] || [ "${DEPS-}" = ask ]; }; then
     all=$required more=
     for tool in $absent; do
         case " $maintenance " in *" $tool "*) all="$required $maintenance" ;; esac

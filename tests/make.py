@@ -244,6 +244,16 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
     assert asked <= known | others, asked - known - others
 
 
+def test_who_chooses_another_compiler_is_asked_for_nothing_but_that():
+    tools = TREE.parent / "tools"
+    tools.mkdir()
+    for name in {name for folder in ("/bin", "/usr/bin") for name in os.listdir(folder)}:
+        if not name.startswith(("clang", "gdb")):  # gdb: something else that may be missing
+            (tools / name).symlink_to(shutil.which(name, path="/bin:/usr/bin") or "/nowhere")
+    _, err = make("build/flags", "CC=clang", "DEPS=ask", status=2, PATH=str(tools))
+    assert re.match(r"setup: missing: clang; run this and try again: .* clang\n", err), err
+
+
 # ---- compile_commands.json -----------------------------------------------------------------------
 
 def test_every_c_file_is_in_compile_commands_and_compiles_so():

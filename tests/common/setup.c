@@ -260,6 +260,20 @@ static void who_is_asked_is_asked_once_for_all_that_is_missing(void **state)
     expect_calls("");
 }
 
+static void who_is_asked_for_a_tool_alone_is_asked_for_nothing_else(void **state)
+{
+    char path[128];
+
+    (void)state;
+    put_manager("apt-get");
+    put("id", "echo 1000");
+    snprintf(path, sizeof(path), "PATH=%s", folder);
+    output = run("/usr/bin/env", "-i", path, source("common/setup.sh"), "--alone", "clang", NULL);
+    expect_one_line("setup: missing: clang; run this as root and try again: apt-get update && ");
+    assert_non_null(strstr(output.err, " --no-install-recommends clang\n"));
+    expect_calls("");
+}
+
 static void as_root_only_what_is_needed_is_installed(void **state)
 {
     (void)state;
@@ -383,6 +397,7 @@ int main(void)
         TEST(with_sudo_it_runs_through_sudo),
         TEST(a_sudo_that_would_have_to_ask_is_not_called_without_a_terminal),
         TEST(who_is_asked_is_asked_once_for_all_that_is_missing),
+        TEST(who_is_asked_for_a_tool_alone_is_asked_for_nothing_else),
         TEST(as_root_only_what_is_needed_is_installed),
         TEST(without_optional_tools_it_goes_on_and_says_so_in_a_sentence),
         TEST(the_list_says_what_is_there_and_the_one_line_for_root),

@@ -66,6 +66,16 @@ def looks(target, columns):
     return f"{columns} columns: make {target}", test
 
 
+def lacks(columns):
+    def test():
+        command = ["common/setup.sh", "--alone", *[f"no-such-tool-{number}" for number in range(20)]]
+        status, seen = screen.run(command, columns, DEPS="ask")
+        printed = "\n".join(seen.lines)
+        tap.expect(status == 1 and len(seen.lines) > 5, f"status {status}\n{printed}")
+        tap.expect(not seen.wrapped, "\n".join(["wider than the terminal:", *seen.wrapped]))
+    return f"{columns} columns: a tool that is missing", test
+
+
 def why_a_test_is_skipped():
     """Each reason that a test may give fits the terminal, too, however long."""
     for name, reason in ("short", "no IPv6"), ("long", "this kernel does not let us " * 9):
@@ -88,6 +98,7 @@ def main():
     names = targets((tap.ROOT / "README.md").read_text())
     tap.expect(len(names) > 10, f"the README names only {names}")
     tests = [looks(target, columns) for columns in WIDTHS for target in names]
+    tests += [lacks(columns) for columns in WIDTHS]
     tests.append(("why a test is skipped", why_a_test_is_skipped))
     tap.run([], seconds=1800, last=tests)
 
