@@ -28,6 +28,7 @@ setup: ## what this machine lacks, and one command that brings it
 	$(call answer,,common/setup.sh --list)
 
 build: $(programs) $(ballast) $(trace) $(registry) ## compile all programs
+	$(call there,build: $(words $(programs)) programs are in $(BUILD)/chapters and $(BUILD)/common)
 
 tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
@@ -67,6 +68,7 @@ fact-%: ## try one claim, such as fact-fin-then-reset
 
 compile_commands.json: ## for clangd: how each file is compiled
 	@{ $(commands) } | sed '1s/^/[/; $$s/,$$/]/' >$@.$$$$ && mv -f $@.$$$$ $@
+	$(call there,$@ says how $$(grep -c '"command":' $@) files are compiled)
 
 # ---- measure ------------------------------------------------------------------------------------
 
@@ -114,13 +116,14 @@ check: ## the tests, and all from lint to soak (half an hour)
 
 # ---- teach --------------------------------------------------------------------------------------
 
-slides: $(BUILD)/slides/node_modules ## the decks, as HTML, and as PDF where Chromium is
-	@slides/build.py $</.bin/marp $(BUILD)/slides
-	@if command -v chromium >/dev/null; then slides/build.py $</.bin/marp $(BUILD)/slides --pdf; \
-	    else echo 'slides: no PDF, since there is no chromium' >&2; fi
+marp = $(BUILD)/slides/node_modules/.bin/marp
+
+slides: ## the decks, as HTML, and as PDF where Chromium is
+	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && \
+	    slides/build.py $(marp) $(BUILD)/slides && if command -v chromium >/dev/null; then \
+	    slides/build.py $(marp) $(BUILD)/slides --pdf; else echo 'slides: without chromium no PDF is made' >&2; fi)
 
 $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
-	@common/setup.sh npm python3
 	@mkdir -p $(@D)
 	@cp $^ $(@D)
 	cd $(@D) && npm ci --no-audit --no-fund
@@ -222,6 +225,7 @@ there_is = $(if $(filter $*,$(numbers)),:, \
 
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
 	@$(there_is)
+	$(call there,$@: $(words $(call of,$(programs))) programs are in $(BUILD)/chapters/$(filter $*-%,$(chapters)))
 
 test-%: ## test chapter NN alone
 	$(call answer,build-$* $(call of,$(unit_tests) $(server_tests)), \

@@ -12,7 +12,7 @@ MAKEFLAGS += -q --no-print-directory
 
 ifeq ($(unknown),)
 $(offered):
-	+@MAKEFLAGS=$$(echo "$$MAKEFLAGS" | sed 's/^\([a-zA-Z]*\)q/\1/'); $(MAKE) -C ../.. $@-$(number) || exit 1
+	+@trap 'exit 1' INT; MAKEFLAGS=$$(echo "$$MAKEFLAGS" | sed 's/^\([a-zA-Z]*\)q/\1/'); $(MAKE) -C ../.. $@-$(number) || exit 1
 else
 $(shell printf '%s\n' 'make: a chapter has $(offered).' \
     '      All else is made at the top: cd ../..' >&2)

@@ -14,6 +14,9 @@ endif
 # What make does is said in a word and a file; `make V=1` prints the commands.
 say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
 
+# And at the end, what is there now; not when make makes it for something else (-s).
+there = @$(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),:,echo "$(1)")
+
 # What Python compiles, too.
 export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
 

@@ -15,10 +15,12 @@ long   = $(lastword $(subst =, ,$(1)))
 # that this ended with 1. So it is here when all goals are answers:
 #
 #   $(call answer,GOALS,COMMAND)   makes the goals, as usual, and runs a command that says itself what is wrong
+#
+# With the trap also a command that Ctrl-C has ended is no more than that; make ends by the signal all the same.
 answers := $(shell LC_ALL=C sed -n '/call answer/{x;s/:.*//p;x;};h' Makefile)
 dry     := $(findstring n,$(filter-out --%,$(firstword $(MAKEFLAGS))))
 unasked  = MAKEFLAGS=$$(echo "$$MAKEFLAGS" | sed 's/^\([a-zA-Z]*\)q/\1/');
-answer   = $(if $(dry),@,+@$(unasked)) { $(if $(strip $(1)),$(remake) -s $(1) &&) $(2); } || exit 1
+answer   = $(if $(dry),@,+@trap 'exit 1' INT; $(unasked)) { $(if $(strip $(1)),$(remake) -s $(1) &&) $(2); } || exit 1
 
 # By this name make -n does not run it.
 remake = $(MAKE)

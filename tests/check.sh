@@ -27,7 +27,7 @@ fi
 
 # Rows: a name, and its command. Those of the first list run one after the other.
 first="
-build           make -j2 build tests slides
+build           make -j2 build tests && make slides
 test            $test
 "
 # The longest first, so that no processor is idle at the end. Slides are looked at in a copy: the

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,14 @@ def answers(said, *arguments, **options):
     tap.equal((out, " ".join(err.replace("\\\n", "").split())), ("", f"make: {said}"))
     for line in err.splitlines():
         assert len(line) <= 80 or line.lstrip().startswith("'/"), err  # a path
+
+
+def path_without(*names):
+    """A folder with all programs of this system but these."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=FOLDER.name))
+    for program in {*os.listdir("/bin"), *os.listdir("/usr/bin")} - {*names}:
+        (folder / program).symlink_to(shutil.which(program, path="/bin:/usr/bin") or "/nowhere")
+    return str(folder)
 
 
 def targets():
@@ -144,6 +153,20 @@ def test_what_an_answer_needs_is_made_first_and_may_fail():
     shutil.rmtree(TREE / "build")
 
 
+def test_whoever_makes_slides_without_npm_is_told_just_what_is_missing():
+    out, err = make("slides", "DEPS=ask", status=1, PATH=path_without("npm"))
+    assert out == "" and re.fullmatch(r"setup: missing: .*npm.*\n", err), err
+
+
+def test_what_is_interrupted_is_no_error_of_make():
+    command = ["make", "hint-01-1", "exercise=sh -c 'echo begun; sleep 60'"]
+    with subprocess.Popen(command, cwd=TREE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, start_new_session=True) as ran:
+        tap.equal(ran.stdout.readline(), "begun\n")
+        os.killpg(ran.pid, signal.SIGINT)
+        tap.equal((*ran.communicate(), ran.returncode), ("", "", -signal.SIGINT))
+
+
 def test_it_understands_in_every_locale():
     for locale in "C", "tr_TR.UTF-8":
         answers('there is no "hINT-04-1"; did you mean: make hint-04-1', "hINT-04-1",
@@ -221,6 +244,14 @@ def test_what_is_built_is_tested_in_a_folder_with_a_blank_in_its_name():
     assert re.search(r"^Files=[1-9].*\nResult: PASS$", out, re.M), out + err
 
 
+def test_what_is_built_is_said_at_the_end_also_when_it_was_there():
+    make("build-02")
+    said = r"build-02: \d programs are in build/chapters/02-socketpair\n"
+    out, err = make("build-02")
+    assert re.fullmatch(said, out) and not err, out + err
+    tap.equal(make("-s", "build-02"), ("", ""))
+
+
 # ---- what a machine lacks ------------------------------------------------------------------------
 
 def test_the_line_of_the_readme_is_what_all_targets_need():
@@ -245,23 +276,20 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
 
 
 def test_who_chooses_another_compiler_is_asked_for_nothing_but_that():
-    tools = TREE.parent / "tools"
-    tools.mkdir()
-    for name in {name for folder in ("/bin", "/usr/bin") for name in os.listdir(folder)}:
-        if not name.startswith(("clang", "gdb")):  # gdb: something else that may be missing
-            (tools / name).symlink_to(shutil.which(name, path="/bin:/usr/bin") or "/nowhere")
-    _, err = make("build/flags", "CC=clang", "DEPS=ask", status=2, PATH=str(tools))
-    assert re.match(r"setup: missing: clang; run this and try again: .* clang\n", err), err
+    path = path_without("clang", "gdb")  # gdb: something else that may be missing
+    _, err = make("build/flags", "CC=clang", "DEPS=ask", status=2, PATH=path)
+    assert re.match(r"setup: missing: clang; .*\n", err), err
 
 
 # ---- compile_commands.json -----------------------------------------------------------------------
 
 def test_every_c_file_is_in_compile_commands_and_compiles_so():
-    make("compile_commands.json")
+    out, _ = make("compile_commands.json")
     entries = json.loads((TREE / "compile_commands.json").read_text())
     files = {str(path.relative_to(TREE)) for path in TREE.rglob("*.c")}
     hostile = {path for path in files if path.startswith("tests/exercises/nasty/")}
     tap.equal(sorted(entry["file"] for entry in entries), sorted(files - hostile))
+    tap.equal(out, f"compile_commands.json says how {len(entries)} files are compiled\n")
     assert all(entry["directory"] == str(TREE) for entry in entries)
     commands = "\n".join(f"{entry['command']} -fsyntax-only -w || echo {entry['file']}"
                          for entry in entries)
