@@ -79,9 +79,12 @@ def main():
     base = sys.argv[1] if len(sys.argv) == 2 else ""
     old = read_runs(base) if base else None  # before it is measured: perhaps it is what will be overwritten
     results.begin()
-    rows = compare("compare", chapters.compared(), [1, 8, 32, 128], 5, 2)
-    if old:
-        show_beside(old[0], rows, base, old[1])
+
+    def with_old(rows):
+        if old:
+            show_beside(old[0], rows, base, old[1])
+
+    compare("compare", chapters.compared(), [1, 8, 32, 128], 5, 2, also=with_old)
 
 
 if __name__ == "__main__":

@@ -163,19 +163,35 @@ def show_plots(rows, latencies, servers, clients):
          for n in clients}))
 
 
-def compare(name, servers, clients, rounds, seconds, command=None):
-    """Measures, shows and keeps everything. Gives the rows; fails when a connection was lost."""
+def in_short(rows, servers, clients):
+    """What has come out, for the end: the CPU time that each server needs beside the first."""
+    cases = (f"{clients[0]} to " if len(clients) > 1 else "") + clients_text(clients[-1])
+    lines = [f"In short: CPU per connection, {cases}, beside {registry.label(servers[0])}:"]
+    for server in servers[1:]:
+        by_clients = {n: stats.ratios(values(rows, server, n, "server_us"),
+                                      values(rows, servers[0], n, "server_us")) for n in clients}
+        lines.append(f"  {registry.label(server)}: {stats.in_words(by_clients, clients_text)}")
+    return "\n".join(terminal.wrapped(line.strip(), "  " * line.startswith(" "), "    ")
+                     for line in lines)
+
+
+def compare(name, servers, clients, rounds, seconds, command=None, also=lambda rows: None):
+    """Measures, shows and keeps everything, and what ALSO shows of the rows. The verdict is last.
+
+    Fails when a connection was lost.
+    """
     rows, latencies = measure(servers, clients, rounds, seconds)
     ranges = write_results(name, rows, latencies, servers, clients)
     plots = draw(name, servers, clients, ranges)
     show_plots(rows, latencies, servers, clients)
     lost = show_tables(name, rows, servers, clients, command or f"make {name}")
+    also(rows)
     results_at = terminal.shown(paths.RESULTS / name)
     print(f"\nall runs:  {results_at}.tsv")
     for path in results.earlier(name)[-1:]:
         print(f"before:    {terminal.shown(path)}")
     for plot in plots:
         print(f"picture:   {results_at}-{plot}.svg (and .png)")
+    print("\n" + in_short(rows, servers, clients))
     if lost:
         raise program.Failure(f"{lost:.0f} connections were lost")
-    return rows

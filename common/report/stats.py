@@ -49,6 +49,26 @@ def ratio_text(by_round):
     return MARKS[verdict(by_round)] + spread(by_round, "{:.2f}" if max(by_round) < 10 else "{:.1f}")
 
 
+def in_words(by_case, name):
+    """What the ratios of several cases allow to say together: "less, 0.22 to 0.27 of it".
+
+    BY_CASE has for each case the ratios of its rounds; NAME gives a case its name.
+    """
+    told, sides, noisy = [], set(), []
+    for case, by_round in by_case.items():
+        middle, what = median(by_round), verdict(by_round)
+        if what == "noisy":
+            noisy.append(name(case))
+        else:
+            told.append(middle)
+            sides.add("no difference seen" if what == "same" else "less" if middle < 1 else "more")
+    if not told:
+        return "too noisy to say"
+    low, high = f"{min(told):.2f}", f"{max(told):.2f}"
+    said = f"{' or '.join(sorted(sides))}, {low if low == high else f'{low} to {high}'} of it"
+    return said + (f" (too noisy to say with {', '.join(noisy)})" if noisy else "")
+
+
 def mark_notes(rows):
     """What the marks mean that occur in the rows of a table, for below it."""
     meaning = {"rough": "~: the rounds agree which of the two is less, but not by how much (over 40 % apart).",

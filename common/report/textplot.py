@@ -1,7 +1,8 @@
 """Plots for the terminal, in characters, as wide as it is, a hundred columns at most.
 
 A plot begins with its title, and below that says what each letter in it stands for. A curve is
-drawn in its own letter, large where it was measured, small in between.
+drawn in its own letter, large where it was measured, small in between. Where curves meet, their
+letters take turns.
 """
 import math
 import string
@@ -90,12 +91,14 @@ def curves(title, series, xtics, xlabel, xlog=False, ylog=False):
     field, names = {}, dict(zip(string.ascii_uppercase, series))
     for letter, name in names.items():
         for cell, measured in cells([(column(x), row(y)) for x, y in series[name]]).items():
-            field[cell] = "*" if cell in field else letter if measured else letter.lower()
+            field.setdefault(cell, []).append(letter if measured else letter.lower())
+    meet = any(len(letters) > 1 for letters in field.values())
+    field = {(c, r): letters[(c + r) % len(letters)] for (c, r), letters in field.items()}
     beside = {row(y): number(y) for y in yscale}
     drawn = set(field.values())
     parts = [f"{letter} {name}" for letter, name in names.items()]
-    parts += ["* several"] if "*" in drawn else []
     parts += ["capitals: measured"] if any(map(str.islower, drawn)) else []
+    parts += ["letters in turn: curves that meet"] if meet else []
     lines = [terminal.wrapped(title), legend(parts)]
     for r in reversed(range(ROWS)):
         line = "".join(field.get((c, r), " ") for c in range(columns))

@@ -142,6 +142,25 @@ def test_tables_name_what_is_noisy_and_count_what_was_lost():
     assert "too noisy to conclude from 1 of 1 ratios" in text and "Try again when it is quiet: make compare" in text, text
 
 
+def test_the_verdict_comes_last():
+    run = [*rows([100, 100, 100], "01"), *rows([25, 26, 27]), *rows([24, 26, 28], "05")]
+    kept = comparison.measure, comparison.draw
+    comparison.measure = lambda *_: (run, {(row["server"], 8): [1.0] * 3 for row in run})
+    comparison.draw = lambda *_: ["cpu"]
+    out = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(out):
+            comparison.compare("compare", ["01", "04", "05"], [8], 3, 1,
+                               also=lambda _: print("beside an older run"))
+    finally:
+        comparison.measure, comparison.draw = kept
+    above, _, last = out.getvalue().rpartition("\n\n")
+    assert "beside an older run" in above and "picture: " in above, above
+    tap.equal(last.splitlines(), [
+        "In short: CPU per connection, 8 clients, beside 1 fork per connection:",
+        "  4 prefork, select: less, 0.26 of it", "  5 exec workers: less, 0.26 of it"])
+
+
 os.environ["COLUMNS"] = "120"  # in which tables need not be laid out anew
 try:
     tap.run(vars())

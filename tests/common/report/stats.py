@@ -63,6 +63,19 @@ def test_large_ratios_have_fewer_decimals():
     tap.equal(stats.ratio_text([9.5, 12]), "10.8 (9.5-12.0)")
 
 
+def test_ratios_of_several_cases_are_one_statement():
+    def said(*cases):
+        return stats.in_words(dict(enumerate(cases)), "case {}".format)
+
+    tap.equal(said([0.25, 0.26, 0.27], [0.20, 0.22, 0.24]), "less, 0.22 to 0.26 of it")
+    tap.equal(said([0.5, 0.9, 0.9]), "less, 0.90 of it")  # far apart, on one side
+    tap.equal(said([1.1, 1.2], [2.0, 2.0]), "more, 1.15 to 2.00 of it")
+    tap.equal(said([0.5, 0.5], [0.9, 1.1]), "less or no difference seen, 0.50 to 1.00 of it")
+    tap.equal(said([0.5, 0.5], [0.5, 1.2], [0.6, 0.6]),
+              "less, 0.50 to 0.60 of it (too noisy to say with case 1)")
+    tap.equal(said([0.5, 1.2]), "too noisy to say")
+
+
 def test_the_warning_names_the_noisy_and_the_command():
     tap.equal(stats.noise_warning({"A / B": [1, 1.1]}, "make it"), "")
     warning = stats.noise_warning({"A / B": [2, 3], "C / B": [1, 2]}, "make it")

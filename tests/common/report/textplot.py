@@ -2,6 +2,7 @@
 """Test of common/report/textplot.py: plots in characters."""
 import os
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
@@ -52,9 +53,14 @@ def test_each_curve_has_its_letter_and_the_legend_says_whose_that_is():
     tap.equal(lines[-1].strip(), "what is below")
 
 
-def test_where_curves_meet_that_is_said():
-    lines = plot({"fork": [(0, 5), (10, 5)], "pool": [(0, 5), (10, 10)]}, [(0, "0"), (10, "10")])
-    assert "* several" in lines[1] and "*" in "".join(lines[2:]), lines
+def test_where_curves_meet_their_letters_take_turns():
+    tics, meet = [(0, "0"), (10, "10")], "letters in turn: curves that meet"
+    same = {"fork": [(0, 5), (10, 5)], "pool": [(0, 5), (10, 5)]}
+    lines = plot(same, tics)
+    assert meet in lines[1], lines
+    row, = [line.partition("|")[2] or line.partition("+")[2] for line in lines[2:-3] if "b" in line]
+    assert len(row) > 50 and re.fullmatch("B?(AB)+A?", row.upper()), row
+    assert meet not in plot(same | {"pool": [(0, 1), (10, 1)]}, tics)[1]
 
 
 def test_a_single_point_is_a_plot():
