@@ -45,7 +45,7 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     decks = sorted(deck for deck in HERE.glob("[0-9]*.md"))
     pictures = {}
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:  # a browser may just end
         folder = pathlib.Path(name)
         for deck in decks:
             (folder / deck.name).write_text(prepared(deck, folder, pictures))
@@ -55,8 +55,10 @@ def main():
         command = [marp, "--theme", folder / "theme.css", "--html", "-I", folder, "-o", out]
         if pdf:
             command += ["--pdf", "--pdf-notes", "--allow-local-files"]
-        # Chromium as root runs only without its sandbox; what it is shown is ours.
-        environment = os.environ | ({"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {})
+        # Marp and Chromium leave their files behind. As root Chromium runs only without its sandbox; what
+        # it is shown is ours.
+        environment = os.environ | {"TMPDIR": name}
+        environment |= {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {}
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             sys.exit(f"slides: {done.stdout.strip()}")

@@ -87,7 +87,7 @@ class Browser:
             stack.callback(os.close, log)
             self.pid = os.posix_spawn(
                 program, [program, *OPTIONS, f"--user-data-dir={self.profile}", "about:blank"],
-                dict(os.environ, HOME=str(self.profile)), setpgroup=0, file_actions=[
+                dict(os.environ, HOME=str(self.profile), TMPDIR=str(self.profile)), setpgroup=0, file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2),
                     (os.POSIX_SPAWN_DUP2, theirs_in, 3), (os.POSIX_SPAWN_DUP2, theirs_out, 4)])
