@@ -19,7 +19,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -302,7 +301,8 @@ static void loses_at_most_one_connection_for_each_worker_killed_under_load(void 
         int count = children_of(server.pid, children, 64);
         if (count > 64)
             count = 64;
-        for (int i = 0; i < count; i += killed % 3 + 1) /* now all, now a few */
+        /* Now all, now a few; where each listens itself, one is left, or clients are refused. */
+        for (int i = subject->deals; i < count; i += killed % 3 + 1)
             if (process_state(children[i]) != 'Z' && kill(children[i], SIGKILL) == 0)
                 killed++;
         assert_true(wait_until(is_served, &server)); /* it may be hit itself */
@@ -661,30 +661,38 @@ static void serves_on_when_the_master_runs_out_of_descriptors(void **state)
 
 /* ---- what cannot be promised where workers take turns by a lock: exactly this ---- */
 
-/* Whether a process waits in this system call. */
-static bool waits_in(pid_t pid, long call)
+/* The system call in which a process waits; -1 where that is not to be seen. */
+static long waits_in(pid_t pid)
 {
     char path[64];
-    long its = -1;
+    long call = -1;
 
     snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
     FILE *file = fopen(path, "re");
-    if (file && fscanf(file, "%ld", &its) != 1)
-        its = -1;
+    if (file && fscanf(file, "%ld", &call) != 1)
+        call = -1;
     if (file)
         fclose(file);
-    return its == call;
+    return call;
 }
 
-/* The worker that holds the lock, and so is the one that waits in accept; 0 while there is none. */
+/* The worker that holds the lock, and so waits in another call than all others; 0 while there is
+ * none. (What accept4 and futex are called by number differs with the subject's machine.) */
 static pid_t who_accepts(const struct server *server)
 {
     pid_t workers[WORKERS];
-    int count = children_of(server->pid, workers, WORKERS);
 
-    for (int i = 0; i < count && i < WORKERS; i++)
-        if (waits_in(workers[i], SYS_accept4))
+    if (children_of(server->pid, workers, WORKERS) != WORKERS)
+        return 0;
+    for (int i = 0; i < WORKERS; i++) {
+        int alike = 0;
+        for (int j = 0; j < WORKERS; j++)
+            alike += waits_in(workers[j]) == waits_in(workers[(i + 1) % WORKERS]) && j != i;
+        if (alike == WORKERS - 1 && waits_in(workers[i]) != -1 &&
+            waits_in(workers[i]) != waits_in(workers[(i + 1) % WORKERS]) &&
+            process_state(workers[i]) == 'S')
             return workers[i];
+    }
     return 0;
 }
 
@@ -700,8 +708,10 @@ static void a_stopped_holder_of_the_lock_holds_all_up_until_it_goes_on_or_dies(v
     char byte;
 
     (void)state;
-    if (!waits_in(getpid(), 0) && access("/proc/self/syscall", R_OK) != 0)
-        return; /* a kernel that does not tell */
+    if (access("/proc/self/syscall", R_OK) != 0) {
+        print_message("# this kernel does not tell in which call a process waits\n");
+        return;
+    }
     for (int round = 0; round < 4; round++) {
         assert_true(wait_until(somebody_accepts, &server));
         pid_t holder = who_accepts(&server);
