@@ -12,7 +12,7 @@ build=${BUILD:-build}
 suites=$(grep -l '\<built(' tests/common/*/*.c tests/chapters/*/*.c |
     grep -v -e /trace/ -e /report/ -e /naive | sed 's/\.c$//')
 make -s -j2 BUILD="$build" build >/dev/null
-names=$(awk -F '\t' 'NR > 1 && $4 == "" { print $1 }' "$build/servers.tsv")
+names=$(awk -F '\t' 'NR > 1 && $6 != "script" { print $1 }' "$build/servers.tsv")
 for server in $names; do
     suites="$suites tests/servers/contract-$server"
 done
