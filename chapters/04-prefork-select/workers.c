@@ -126,10 +126,14 @@ int workers_watch(struct workers *workers)
     return workers->watched == -1 ? -1 : 0;
 }
 
-static void unwatch(struct place *it)
+/* To close it is not enough: who was forked elsewhere in this program may have a copy, and while
+ * one is open it stays in the epoll instance. */
+static void unwatch(const struct workers *workers, struct place *it)
 {
-    if (it->pidfd != -1)
-        close(it->pidfd); /* the only one: so it leaves the epoll instance, too */
+    if (it->pidfd == -1)
+        return;
+    epoll_ctl(workers->watched, EPOLL_CTL_DEL, it->pidfd, NULL);
+    close(it->pidfd);
     it->pidfd = -1;
 }
 
@@ -140,7 +144,7 @@ static void dismiss_the_unreaped(struct workers *workers)
 
     while (workers->watched != -1 && epoll_wait(workers->watched, &event, 1, 0) == 1 &&
            event.data.fd != -1) {
-        unwatch(&workers->place[event.data.fd]);
+        unwatch(workers, &workers->place[event.data.fd]);
         workers_dismiss(workers, event.data.fd, UNREAPED_MS);
     }
 }
@@ -181,7 +185,8 @@ pid_t workers_start(struct workers *workers, int place)
 
     if (pid == 0) {
         for (int i = 0; i < workers->places; i++)
-            unwatch(&workers->place[i]);
+            if (workers->place[i].pidfd != -1)
+                close(workers->place[i].pidfd); /* the epoll instance is the parent's: let it be */
         if (workers->watched != -1)
             close(workers->watched);
         close(workers->deaths);
@@ -195,7 +200,7 @@ pid_t workers_start(struct workers *workers, int place)
         if (workers->watched != -1)
             it->pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
         if (it->pidfd != -1 && watch(workers, it->pidfd, place) == -1)
-            unwatch(it);
+            unwatch(workers, it);
     }
     return pid;
 }
@@ -226,7 +231,7 @@ static void vacate(struct workers *workers, struct place *it)
 {
     if (!it->dismissed)
         workers->attention++;
-    unwatch(it);
+    unwatch(workers, it);
     it->pid = 0;
     it->dismissed = it->killed = false;
     it->due = 0;
@@ -315,7 +320,7 @@ void workers_close(struct workers *workers, int grace_ms)
         left[i] = workers->place[i].pid;
     children_end(left, workers->places, grace_ms);
     for (int i = 0; i < workers->places; i++)
-        unwatch(&workers->place[i]);
+        unwatch(workers, &workers->place[i]);
     if (workers->watched != -1)
         close(workers->watched);
     close(workers->deaths);
