@@ -151,7 +151,7 @@ coverage: ## what the tests reach, as text and as a page
 	@common/setup.sh gcovr
 	@tests/coverage.sh $(demonstrations:$(BUILD)/%=%.c)
 
-model: ## check the hand-over protocol exhaustively, with spin
+model: ## check hand-over and lock in every order, with spin
 	@common/setup.sh spin
 	@tests/model/check.sh $(BUILD)/model
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 #
-# Checks pool.pml with spin: that the protocol keeps its properties, and that spin finds every
-# fault that can be put in. Says what it found in TAP; any surprise makes the exit status 1.
+# Checks pool.pml and lock.pml with spin: that the protocols keep their properties, and that spin
+# finds every fault that can be put in. Says what it found in TAP; any surprise makes the exit
+# status 1.
 #
 #     check.sh [DIRECTORY]
 #
@@ -12,7 +13,6 @@ set -u
 export LC_ALL=C # A-Z are these letters
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-model=$here/pool.pml
 work=${1:-${BUILD:-$here/../../build}/model}
 
 # A run: a name, what spin must find, the size and the fault, how to look.
@@ -22,7 +22,7 @@ work=${1:-${BUILD:-$here/../../build}/model}
 # How: safety; cycles (no execution without end); ends (the LTL formula of this name).
 short='-DSHORT=1 -DREFUSE=1'
 hidden='-DHELP=1 -DTRACE=1'
-runs="
+pool="
 rests-no-death       |none|-DC=4 -DD=0 $short -DHANG=1|safety
 rests-one-death      |none|-DC=3 -DD=1 $short|safety
 rests-two-deaths     |none|-DC=3 -DD=2 -DSHORT=1|safety
@@ -66,11 +66,31 @@ REPLACEMENT_DECIDES  |pool_given_up|-DC=2 -DD=1 -DREFUSE=1|safety
 NO_DEADLINE_LATER    |deadlock|-DC=2 -DD=1 -DHANG=1|safety
 LAST_WORDS_LOST      |reason_lost|-DC=2 -DD=1 -DREFUSE=1|safety
 "
+lock="
+lock-one-death       |none|-DC=3 -DD=1|safety
+lock-two-deaths      |none|-DC=2 -DD=2 -DSHORT=0|safety
+lock-all-held        |none|-DC=3 -DD=0 -DHOLD=3|safety
+lock-always-wakes    |none|-DC=3 -DD=1 -DHOLD=2 -DSHORT=0 -DALWAYS_WAKES|safety
+lock-never-spins     |none|-DC=1 -DD=1 -DHOLD=0|cycles
+SLEEPER_LEFT         |nobody_accepts|-DC=3 -DD=1 -DHOLD=2 -DSHORT=0|safety
+HOLDER_STOPS         |nobody_accepts|-DC=2 -DD=0|safety
+PLAIN                |nobody_accepts|-DC=2 -DD=1|safety
+NOT_CONSISTENT       |two_accept|-DC=2 -DD=1|safety
+PENDING_IGNORED      |nobody_accepts|-DC=2 -DD=1|safety
+WAITERS_FORGOTTEN    |nobody_accepts|-DC=3 -DD=0 -DHOLD=2|safety
+MASTER_UNLOCKS       |two_accept|-DC=2 -DD=1|safety
+KEPT_ON_FAILURE      |nobody_accepts|-DC=2 -DD=0|safety
+SERVES_LOCKED        |nobody_accepts|-DC=2 -DD=0|safety
+UNCHECKED            |served_twice|-DC=2 -DD=0|safety
+GREEDY               |connection_lost|-DC=2 -DD=0|safety
+NEVER_REPLACED       |worker_missing|-DC=2 -DD=1|safety
+TRYLOCK              |cycle|-DC=2 -DD=0|cycles
+"
 
-# Makes and runs the checker for one line of `runs`; what it says is left in NAME/out.
+# Makes and runs the checker for one line of the list; what it says is left in NAME/out.
 run()
 {
-    name=$1 flags=$2 how=$3
+    name=$1 flags=$2 how=$3 model=$4
 
     mkdir -p "$work/$name" && cd "$work/$name" && rm -f ./* || return
     optimise=-O1
@@ -84,14 +104,14 @@ run()
     cycles) make='-DNOCLAIM -DNP' look=-l ;;
     ends)   make='' look='-a -N ends' ;;
     esac
-    cp "$model" . # so that no file is written beside the model, and a trail can be replayed here
+    cp "$here/$model" . # so that no file is written beside the model, and a trail can be replayed here
     {
         # shellcheck disable=SC2086 # flags are words
-        spin -a $flags pool.pml &&
+        spin -a $flags "$model" &&
             ${CC:-cc} -w $optimise -DMEMLIM=2000 $make -o pan pan.c &&
             ./pan -m10000 $look
     } >out 2>&1
-    echo "spin -t $flags pool.pml" >replay
+    echo "spin -t $flags $model" >replay
 }
 
 # Prints what a run found: none, cycle, the name of an assert, or unknown.
@@ -117,18 +137,21 @@ mkdir -p "$work" && work=$(cd "$work" && pwd) || exit 1
 
 # Two at a time: one lane takes the odd lines, the other the even ones.
 list=$work/runs
-printf '%s\n' "$runs" | sed '/^$/d; s/ *|/|/' >"$list"
+{
+    printf '%s\n' "$pool" | sed 's/$/|pool.pml/'
+    printf '%s\n' "$lock" | sed 's/$/|lock.pml/'
+} | sed '/^|/d; s/ *|/|/' >"$list"
 for lane in 1 0; do
     awk -v lane=$lane 'NR % 2 == lane' "$list" |
-        while IFS='|' read -r name _ flags how; do
-            (run "$name" "$flags" "$how" </dev/null)
+        while IFS='|' read -r name _ flags how model; do
+            (run "$name" "$flags" "$how" "$model" </dev/null)
         done &
 done
 wait
 
 echo "1..$(wc -l <"$list")"
 number=0 status=0
-while IFS='|' read -r name expected flags how; do
+while IFS='|' read -r name expected flags how _; do
     number=$((number + 1))
     out=$work/$name/out
     what=$(found "$out")
