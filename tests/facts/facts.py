@@ -44,7 +44,7 @@ def tried(function, turned=0):
         with contextlib.redirect_stdout(steps):
             function()
     except experiment.Refuted as refutation:
-        refuted = refutation
+        refuted = refutation.with_traceback(None)  # it would keep open what the experiment has
     finally:
         experiment.turned = 0
     return refuted, steps.getvalue(), experiment.checks
