@@ -199,4 +199,5 @@ commands = $(call entries,$(once),$(wildcard common/*.c common/*/*.c)) \
 test-tools:
 	@common/setup.sh cmocka prove python3
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# Not in build/bare, where a whole system may lie.
+-include $(shell find $(BUILD) -path $(BUILD)/bare -prune -o -name '*.d' -type f -print 2>/dev/null)
