@@ -118,8 +118,8 @@ static bool fill_places(void)
         if (worker_start(place) == 0)
             continue;
         if (!ready) {
-            log_line("cannot start worker %d of %d: %s", place + 1, cmdline.workers,
-                     strerror(errno));
+            log_line("-m %s: cannot start worker %d of %d: %s", way->name, place + 1,
+                     cmdline.workers, strerror(errno));
             return false;
         }
         if (series_begins(&no_start))
