@@ -336,6 +336,49 @@ def expect_replies(connections, data, look="", expected=None):
             left.remove(connection)
 
 
+def come(server, data):
+    """A new client that has sent `data`, when the kernel has completed its connection: it is in the
+    backlog, or served."""
+    client = server.connect()
+    client.sendall(data)
+    if not wait_until(lambda: server_end(server, client) is not None, PATIENCE + 60):
+        raise RuntimeError("connected, and not established at the other end")
+    return client
+
+
+def expect_served(server, connection, data, look="", expected=None):
+    """Expects `data`, which was sent through the connection before, to come back. Gives up as soon
+    as all processes of the server wait, and go on waiting for a second: then there is nobody who is
+    going to serve it."""
+    expected = expected or f"{_show(data)} to come back"
+    _await_service(server, [connection], expected, look)
+    expect_reply(connection, data, look, expected)
+
+
+def expect_all_served(server, clients, look="", expected="every client to be served"):
+    """The same of several: {connection: data}. They may be served in any order, and each is closed
+    when it has been, so that a worker is free again."""
+    left = dict(clients)
+    while left:
+        for connection in _await_service(server, list(left), expected, look):
+            expect_reply(connection, left.pop(connection), look, expected)
+            connection.close()
+
+
+def _await_service(server, connections, expected, look):
+    """Waits until something has come through one of the connections, or nobody is going to serve
+    them."""
+    quiet, end = 0, time.monotonic() + PATIENCE
+    while not (ready := select.select(connections, [], [], 0.05)[0]):
+        all_wait = all(state(pid) == "S" for pid in [server.pid, *server.living_children()])
+        quiet = quiet + 1 if all_wait else 0
+        expect(quiet < 20, expected=expected, look=look,
+               happened="nothing came: all processes of the server wait")
+        expect(time.monotonic() < end, expected=expected, look=look,
+               happened=f"nothing came in {PATIENCE:g} seconds")
+    return ready
+
+
 def expect_stop(server, look=""):
     """Sends SIGTERM, and expects the server to end with exit status 0."""
     status = server.stop()
@@ -470,6 +513,33 @@ def rests(pid, patience=None):
         ended = state(pid) in (None, "Z", "X")
         return ended or waits()
     return wait_until(waits_or_ended, patience) and not ended
+
+
+def all_rest(pids):
+    """Waits until all of these processes are seen to wait at the same time, a few times in a row,
+    and gives true; false when patience ends before, or they have used a second of CPU time. Those
+    that have ended do not count."""
+    used, waited = sum(map(cpu_seconds, pids)), False
+
+    def wait():
+        for _ in range(3):
+            if any(state(pid) not in ("S", "T", "Z", "X", None) for pid in pids):
+                return False
+            time.sleep(0.005)
+        return True
+
+    def wait_or_spin():
+        nonlocal waited
+        waited = wait()
+        return waited or sum(map(cpu_seconds, pids)) > used + 1
+    return wait_until(wait_or_spin) and waited
+
+
+def expect_rest(server, look):
+    """Expects all processes of the server to wait: they have dealt with all that there is to do."""
+    expect(all_rest([server.pid, *server.living_children()]),
+           expected="all processes to sleep when there is nothing to do",
+           happened="one of them goes on and on: it spins", look=look)
 
 
 def settle(server):
