@@ -11,9 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static int set(int socket, int level, int option, int value)
+{
+    return setsockopt(socket, level, option, &value, sizeof(value));
+}
+
 static int set_on(int socket, int level, int option)
 {
-    return setsockopt(socket, level, option, &(int){1}, sizeof(int));
+    return set(socket, level, option, 1);
 }
 
 /* Numeric only: a server listens on an address, and asks no name server for it. */
@@ -61,18 +66,21 @@ static int open_listener(const char *address, int port, enum kind kind)
 
     /* SO_REUSEADDR: a server that is restarted need not wait until the connections of the last
      * one have left TIME_WAIT. TCP_NODELAY: an echo must not wait for more to send.
-     * SO_KEEPALIVE: a client whose machine has vanished is noticed, after two hours.
+     * SO_KEEPALIVE: a client whose machine has vanished is noticed, some hours later.
      * SO_OOBINLINE: an urgent byte (MSG_OOB) stays among the others, and is echoed like them.
      * SOMAXCONN: clients that find every worker busy wait in the backlog.
-     * SO_REUSEPORT, to reserve a port, after bind: so that bind finds who listens there. */
-    if (listener != -1 && (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
-                           set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
-                           set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
-                           set_on(listener, SOL_SOCKET, SO_OOBINLINE) == -1 ||
-                           (kind == SHARED && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
-                           bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
-                           (kind == RESERVED && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
-                           (kind != RESERVED && listen(listener, SOMAXCONN) == -1))) {
+     * To reserve a port, SO_REUSEPORT comes after bind, so that bind finds who listens there; and
+     * SO_REUSEADDR goes, or others who have it could bind the port, while nobody listens. */
+    if (listener != -1 &&
+        (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
+         set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||
+         set_on(listener, SOL_SOCKET, SO_KEEPALIVE) == -1 ||
+         set_on(listener, SOL_SOCKET, SO_OOBINLINE) == -1 ||
+         (kind == SHARED && set_on(listener, SOL_SOCKET, SO_REUSEPORT) == -1) ||
+         bind(listener, info->ai_addr, info->ai_addrlen) == -1 ||
+         (kind == RESERVED && (set(listener, SOL_SOCKET, SO_REUSEPORT, 1) == -1 ||
+                               set(listener, SOL_SOCKET, SO_REUSEADDR, 0) == -1)) ||
+         (kind != RESERVED && listen(listener, SOMAXCONN) == -1))) {
         int error = errno;
         close(listener);
         errno = error;

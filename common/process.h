@@ -38,8 +38,9 @@ const char *children_impossible(void);
  * fork(2), with differences in the child: no signal is blocked, whatever the parent blocked;
  * SIGTERM, SIGINT and SIGPIPE have their default action; and the kernel ends the child when its
  * parent ends, by kill -9 too (PR_SET_PDEATHSIG in prctl(2)). The "parent" is the thread that
- * forked. This survives execve(2), but a change of user or group, or a set-user-ID program, clears
- * it: whoever drops privileges asks again, with prctl and getppid.
+ * forked. This survives execve(2), but a change of the effective user or group, or a program with
+ * set-user-ID, set-group-ID or capabilities, clears it: whoever drops privileges asks again, with
+ * prctl and getppid.
  *
  * Returns the child's process id in the parent, 0 in the child, -1 with errno when fork failed.
  */

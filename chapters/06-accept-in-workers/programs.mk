@@ -43,3 +43,4 @@ servers += 06-reuseport
 06-reuseport.can       := $(06.can) deals
 
 $(tests)/ways: $(ways)
+$(tests)/ways: wrap = epoll_ctl

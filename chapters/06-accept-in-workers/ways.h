@@ -24,15 +24,17 @@ struct way {
 
     /*
      * Opens what else is at the gate whose listener is given. Returns 0; or -1 with errno and
-     * nothing opened: ERANGE when select(2) cannot watch the listener (FD_SETSIZE), EINVAL where
-     * the kernel knows no EPOLLEXCLUSIVE, EMFILE, ... NULL: there is nothing else.
+     * nothing opened: ERANGE when select(2) cannot watch the listener (FD_SETSIZE), EOPNOTSUPP
+     * where the kernel knows no EPOLLEXCLUSIVE (before Linux 4.5: epoll_ctl(2)), EMFILE, ... NULL:
+     * there is nothing else.
      */
     int (*open)(struct gate *gate);
 
     /*
      * Waits for a connection and accepts it. Returns it, close-on-exec and blocking; or -1 with
-     * errno as accept4(2) says: EAGAIN when another worker was faster, ECONNABORTED when the client
-     * has gone, EMFILE, ENFILE, ENOBUFS or ENOMEM when something has run out. No lock is held then.
+     * errno as accept4(2) says: EAGAIN when another worker was faster; EMFILE, ENFILE, ENOBUFS or
+     * ENOMEM when something has run out; ECONNABORTED where, on other systems than Linux, the
+     * client has gone. No lock is held then.
      */
     int (*next)(const struct gate *gate);
 };

@@ -202,9 +202,10 @@ int sandbox_confine(const struct sandbox *sandbox)
 
     /* The rest of the user's processes count, too, and there may be more of them later. So leave
      * room: that there are too many is seen by who watches the sandbox; this bounds how many until
-     * then. */
+     * then. The more may be wanted here, the more room: then who has run away with few leaves some
+     * to others. */
     if (!root && sandbox->isolation == NO_NAMESPACES)
-        processes += processes_of_user() + 1000;
+        processes += processes_of_user() + 8 * sandbox->processes;
 
     setsid();
     write_file("/proc/self/oom_score_adj", "1000"); /* if memory ends, this goes first */

@@ -227,6 +227,7 @@ static void a_reserved_port_is_for_shared_listeners_and_nobody_else(void **state
     assert_true(listener != -1);
     int port = local_port(listener);
     assert_int_equal(port, port_of(listener));
+    expect_failure("127.0.0.1", port, EADDRINUSE); /* though nobody listens yet */
     client = listener_open_shared("127.0.0.1", port);
     connection = listener_open_shared("127.0.0.1", port);
     assert_true(client != -1 && connection != -1);

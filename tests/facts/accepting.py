@@ -419,14 +419,15 @@ def reuseport_deals_by_hash_not_by_who_is_idle():
 
 
 @fact("A socket that is bound and does not listen keeps its port, and gets no connection; with "
-      "SO_REUSEPORT set after bind, listeners can share the port later, but bind has found who "
-      "listened before.")
+      "SO_REUSEPORT set after bind, and SO_REUSEADDR taken back, only listeners that share can have "
+      "the port later.")
 def a_bound_socket_that_does_not_listen_gets_no_connection():
     def reserved(address):
         made = socket.socket()
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         return made
 
     keeper = reserved(("127.0.0.1", 0))
@@ -434,6 +435,7 @@ def a_bound_socket_that_does_not_listen_gets_no_connection():
     expect("connect", outcome(socket.create_connection, address), "ECONNREFUSED")
     without = socket.socket()
     expect("bind of a socket without the options", outcome(without.bind, address), "EADDRINUSE")
+    expect("reserved again while nobody listens", outcome(reserved, address), "EADDRINUSE")
     at = shared(address)
     clients = clients_of(at, 20)
     expect("of 20 connections, at the one listener", queued(at), len(clients))
@@ -441,7 +443,7 @@ def a_bound_socket_that_does_not_listen_gets_no_connection():
 
 
 @fact("SO_REUSEPORT shares a port with sockets of the same user only: another one's bind fails, "
-      "with EADDRINUSE.")
+      "with EADDRINUSE, unless both have SO_REUSEADDR, too, and none listens.")
 def reuseport_wants_the_same_user():
     need_root("become another user")
     first = sharing(1)[0]
@@ -454,6 +456,15 @@ def reuseport_wants_the_same_user():
 
     expect("bind by root", answer_of(bound_by, 0), "bound")
     expect("bind by another user", answer_of(bound_by, 65534), "EADDRINUSE")
+    for kept, wanted in ((1, "bound"), (0, "EADDRINUSE")):
+        silent = socket.socket()
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind(("127.0.0.1", 0))
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kept)
+        address = silent.getsockname()
+        expect(f"by another user, where nobody listens, SO_REUSEADDR {kept}",
+               answer_of(bound_by, 65534), wanted)
 
 
 # ---- deaths --------------------------------------------------------------------------------------

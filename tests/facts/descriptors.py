@@ -162,13 +162,22 @@ def a_kill_is_an_end_of_file():
 
 
 @fact("Who closes a socketpair's end with something unread there resets it: the other reads "
-      "ECONNRESET, once, and then 0.")
+      "ECONNRESET, once, before end-of-file; on a stream behind what has arrived, on seqpacket in "
+      "front of it.")
 def unread_data_resets_a_socketpair():
     left, right = socket.socketpair()
     right.send(b"never read")
     left.close()
     expect("recv", outcome(right.recv, 1), "ECONNRESET")
     expect("and again", outcome(right.recv, 1), b"")
+    for kind, wanted in ((socket.SOCK_STREAM, [b"last", "ECONNRESET", b""]),
+                         (socket.SOCK_SEQPACKET, ["ECONNRESET", b"last", b""])):
+        left, right = socket.socketpair(socket.AF_UNIX, kind)
+        right.send(b"never read")
+        left.send(b"last")
+        left.close()
+        expect(f"with something queued, {kind.name}", [outcome(right.recv, 9) for _ in range(3)],
+               wanted)
 
 
 @fact("shutdown gives the other side end-of-file whoever has copies; closing one of several "

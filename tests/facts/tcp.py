@@ -356,7 +356,8 @@ def urgent_bytes_in_line():
         expect(f"SO_OOBINLINE {inline}: received", got, wanted)
 
 
-@fact("With TCP_DEFER_ACCEPT a client that says nothing first is not there for accept.")
+@fact("With TCP_DEFER_ACCEPT a client that says nothing first is not there for accept before the "
+      "option's time is over.")
 def defer_accept_waits_for_data():
     at = listener()
     at.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)

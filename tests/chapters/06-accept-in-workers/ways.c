@@ -15,8 +15,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -132,6 +134,32 @@ static void select_refuses_a_listener_that_it_cannot_watch(void **state)
         close(gate.listener);
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+/* A kernel before 4.5: it takes what it does not know for nothing. */
+static bool knows_no_exclusive;
+int __real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+
+int __wrap_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    if (knows_no_exclusive)
+        event->events &= ~(uint32_t)EPOLLEXCLUSIVE;
+    return __real_epoll_ctl(epoll, operation, fd, event);
+}
+
+static void epoll_refuses_a_kernel_that_would_wake_all(void **state)
+{
+    struct gate gate = {.listener = listener};
+    int count = descriptors_of(getpid());
+
+    (void)state;
+    knows_no_exclusive = true;
+    int result = way_named("epoll")->open(&gate), error = errno;
+    knows_no_exclusive = false;
+    assert_int_equal(result, -1);
+    assert_int_equal(error, EOPNOTSUPP);
+    assert_int_equal(descriptors_of(getpid()), count);
 }
 
 static void what_epoll_cannot_open_or_watch_leaves_nothing_open(void **state)
@@ -320,6 +348,7 @@ int main(void)
         TEST(every_way_accepts_what_is_blocking_and_close_on_exec),
         TEST(each_gate_has_an_epoll_instance_of_its_own),
         TEST(select_refuses_a_listener_that_it_cannot_watch),
+        TEST(epoll_refuses_a_kernel_that_would_wake_all),
         TEST(what_epoll_cannot_open_or_watch_leaves_nothing_open),
         TEST(the_lock_of_a_dead_holder_is_the_next_one_s),
         TEST(an_error_of_accept_leaves_the_lock_free),
