@@ -22,7 +22,7 @@ static void print_usage(FILE *out, const struct cmdline_option options[])
     fputs(" [WORKERS]\n"
           "  -a ADDR     listen on this IPv4 or IPv6 address (127.0.0.1)\n"
           "  -p PORT     listen on this port; 0 takes a free one (8083)\n"
-          "  -v          log each hand-over on stderr\n",
+          "  -v          say on stderr who gets each connection\n",
           out);
     for (const struct cmdline_option *option = options; option->letter; option++)
         fputs(option->help, out);

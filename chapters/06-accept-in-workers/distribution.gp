@@ -2,7 +2,7 @@
 count = words(servers)
 set style data boxes
 set boxwidth 0.8
-set yrange [0:85]
+set yrange [0:105]
 set xrange [0.4:8.6]
 set xtics 1,1,8 scale 0
 set ytics (0, 80)

@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static struct cmdline cmdline;
 static pthread_mutex_t *mutex;
 static int file;
 
@@ -116,6 +117,8 @@ static _Noreturn void work(const struct kind *kind, int listener)
         kind->unlock();
         if (connection == -1)
             continue;
+        if (cmdline.verbose)
+            log_line("worker %d accepts descriptor %d", (int)getpid(), connection);
         echo(connection);
         close(connection);
     }
@@ -137,7 +140,7 @@ int main(int argc, char **argv)
     output_begin();
     for (int i = 0; kinds[i].name; i++)
         names[i] = kinds[i].name;
-    struct cmdline cmdline = cmdline_parse_with(argc, argv, options);
+    cmdline = cmdline_parse_with(argc, argv, options);
     while (strcmp(kind->name, options[0].value) != 0)
         kind++;
     int stop = signals_open(SIGTERM, SIGINT, 0);

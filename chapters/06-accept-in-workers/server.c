@@ -183,7 +183,7 @@ static void open_all(void)
     if (!places && errno == EXDEV)
         log_line("%s", children_impossible()), exit(EXIT_FAILURE);
     if (!places)
-        log_failure("no workers");
+        log_failure("cannot look after workers");
     workers_watch(places); /* if that cannot be, deaths are seen by SIGCHLD alone */
 }
 

@@ -57,12 +57,15 @@ def workers_of(process):
 
 
 def distribution(mode):
-    """How many of 80 connections, one after the other, each of eight workers accepts."""
+    """How many of 80 connections, one after the other, each of eight workers accepts.
+
+    Between two of them there is time for the worker to wait again.
+    """
     log = results.scratch() / "log"
     with log.open("w") as errors, \
             serving.running([*registry.command(mode), "-v"], 8, stderr=errors) as (process, port):
         workers = workers_of(process)
-        serving.load(process, port, "-c", 1, "-n", 80)
+        serving.load(process, port, "-c", 1, "-n", 80, "-w", 3)
         counts = collections.Counter(re.findall(r"worker (\d+) accepts", log.read_text()))
     return [counts[str(pid)] for pid in workers]
 
@@ -209,8 +212,8 @@ def kill_the_holder():
             program.wait_until(lambda pid=holder: (program.look_at(pid) or "Z")[0] == "Z", "its death")
             with connect(port, b"hello") as client:
                 here = answered([client], 1)
-                print(f"  {what}: its holder is killed; the next client has "
-                      + ("its echo" if here["echo"] else "no echo after a second, though 3 workers live"))
+                print(f"  {what}: the next client has "
+                      + ("its echo" if here["echo"] else "no echo after a second; 3 workers live"))
 
 
 def count_the_herd():
@@ -261,7 +264,7 @@ def lose_a_queue():
 
 def break_it():
     """Four diseases, each beside a way that does not have it."""
-    for title, show in (("the holder of the lock dies", kill_the_holder),
+    for title, show in (("the holder of the lock is killed", kill_the_holder),
                         ("the herd", count_the_herd),
                         ("a silent client, while workers are idle", wait_behind_the_silent),
                         ("a worker dies while clients wait", lose_a_queue)):

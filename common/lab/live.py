@@ -102,8 +102,11 @@ class Server:
     def backlog(self):
         """How many connections wait to be accepted, and how many may."""
         listing = subprocess.run(["ss", "-ltnH", f"sport = :{self.port}"],
-                                 stdout=subprocess.PIPE, text=True, check=False).stdout.split()
-        return listing[1:3] if len(listing) > 2 else ["-", "-"]
+                                 stdout=subprocess.PIPE, text=True, check=False).stdout
+        listeners = [line.split() for line in listing.splitlines()]  # of some servers each worker has one
+        if not listeners:
+            return "-", "-"
+        return tuple(sum(int(listener[column]) for listener in listeners) for column in (1, 2))
 
     def look(self, silent):
         """What it does as a whole, and a row for each process."""

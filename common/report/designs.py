@@ -36,7 +36,9 @@ def label(name):
 
 def short(name):
     """A name for the head of a narrow column."""
-    return {"apache": "Apache"}.get(name, name if name in PEERS else f"chapter {name.lstrip('0')}")
+    if name in PEERS:
+        return {"apache": "Apache"}.get(name, name)
+    return registry.label(name) if "-" in name else f"chapter {name.lstrip('0')}"
 
 
 def can(name, word):

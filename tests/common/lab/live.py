@@ -6,10 +6,12 @@ import pathlib
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import termios
 import time
+import types
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import screen  # noqa: E402
@@ -18,7 +20,21 @@ import tap  # noqa: E402
 sys.path.insert(0, str(tap.ROOT / "common/report"))
 import registry  # noqa: E402
 
+sys.path.insert(0, str(tap.ROOT / "common/lab"))
+import live  # noqa: E402
+
 LIVE = tap.ROOT / "common/lab/live.py"
+
+
+def test_the_backlog_is_that_of_all_listeners():
+    first = socket.create_server(("127.0.0.1", 0), reuse_port=True, backlog=16)
+    address = first.getsockname()
+    others = [socket.create_server(address, reuse_port=True, backlog=16) for _ in range(3)]
+    clients = [socket.create_connection(address) for _ in range(9)]
+    tap.equal(live.Server.backlog(types.SimpleNamespace(port=address[1])), (9, 64))
+    for each in [first, *others, *clients]:
+        each.close()
+    tap.equal(live.Server.backlog(types.SimpleNamespace(port=address[1])), ("-", "-"))
 
 
 class View:

@@ -74,7 +74,7 @@ with Server("server", "2") as server:
     expect(takes_turns(server) == turns, expected="that the workers still take turns", look=TURNS,
            happened="they take no turns any more: the lock does not keep anybody out")
     if not turns:
-        remark("there is no lock any more, and here none is needed")
+        remark("all workers wait in accept at once: no lock keeps anybody out, and here none is needed")
 
     step("end the server with SIGTERM")
     expect_stop(server, look="server.c, supervise")

@@ -5,6 +5,8 @@ LOOK = ("server.c, watch: what does each worker ask the kernel to tell it, and i
         "epoll_ctl(2)")
 LOST = ("server.c, work: of several who come at once, who is told of the second, when the first "
         "has been accepted? Edge-triggered and level-triggered in epoll(7)")
+NEXT = ("server.c, work: who is told of the next client, after the first? EPOLLONESHOT and EPOLLET "
+        "in epoll_ctl(2)")
 WORKERS, CLIENTS = random.randint(6, 10), 10
 
 
@@ -30,7 +32,7 @@ with Server("server", WORKERS) as server:
     for _ in range(CLIENTS):
         before, data = {pid: sleeps(pid) for pid in workers}, word()
         client = come(server, data)
-        expect_served(server, client, data, look=LOST)
+        expect_served(server, client, data, look=NEXT)
         serving = holders(server, client)
         expect(len(serving) == 1 and serving[0] in workers, expected="one worker to serve it",
                happened="the master has accepted it" if server.pid in serving else
@@ -56,6 +58,16 @@ with Server("server", WORKERS) as server:
                       expected="each of them to be served, since there is a worker for each")
     for _, client in clients:
         client.close()
+    expect_same(server, workers)
+
+    step("stop all workers, come with 3 clients more than there are workers, and let them go on")
+    for pid in workers:
+        stop_process(pid)
+    clients = {come(server, data): data for data in (word() for _ in range(WORKERS + 3))}
+    for pid in workers:
+        send_signal(pid, signal.SIGCONT)
+    expect_all_served(server, clients, look=LOST,
+                      expected="nobody to be forgotten: every client to be served, one after the other")
     expect_same(server, workers)
 
     step("end the server with SIGTERM")

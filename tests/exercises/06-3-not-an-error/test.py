@@ -64,6 +64,8 @@ with Server("server", WORKERS) as server:
            happened="it goes on and on: it spins", look=SHORT)
     expect(wait_until(server.stderr), expected="the server to say why a client waits",
            happened="it says nothing", look=SHORT)
+    expect("Too many open files" in server.stderr(), expected="the reason to be said, by strerror",
+           happened=lambda: f'it says "{last_line(server)}"', look=SHORT)
     tries = wakes(*workers)
     expect_living(server, workers, look=SHORT,
                   expected="every worker to go on, since it may have descriptors again soon")

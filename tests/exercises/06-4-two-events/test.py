@@ -5,6 +5,7 @@ LOOK = ("server.c, work: how many clients can a worker serve at a time? What bec
         "that it has accepted?")
 EDGE = ("server.c, watch and work: a worker that is told once, and accepts one, does not hear of "
         "the others again. Edge-triggered and level-triggered in epoll(7)")
+WAIT = "server.c, work: how does a worker wait?"
 WORKERS = random.randint(3, 6)
 
 
@@ -26,7 +27,7 @@ def go_on(*workers):
 def expect_same(server, workers):
     expect(server.living_children() == workers, expected="the same workers as at the beginning",
            happened="one has ended, or another was started", look="server.c, work")
-    expect_rest(server, look="server.c, work")
+    expect_rest(server, look=WAIT)
 
 
 begin()
@@ -37,6 +38,8 @@ with Server("server", WORKERS) as server:
     expect(len(workers) == WORKERS, expected=f"{WORKERS} workers", look="server.c, fill_places",
            happened=f"there are {len(workers)}")
     expect_same(server, workers)
+    expect(wakes(*workers) == 0, expected="workers to sleep until somebody comes", look=WAIT,
+           happened="they wake up again and again, only to find that nobody has come")
     stop(workers)
     clients = come_with(server, WORKERS)
     go_on(random.choice(workers))

@@ -2,7 +2,8 @@
 from lesson import *
 
 LOOK = ("server.c, fill_places: who has the listener of a worker open, and what becomes of its "
-        "backlog when nobody has any more?")
+        "backlog when nobody has any more? Where somebody has: who accepts from it, when its worker "
+        "is dead?")
 SHARED = "server.c, fill_places and listener_make: SO_REUSEPORT in socket(7)"
 WORKERS = random.randint(3, 5)
 
