@@ -14,7 +14,7 @@ bool parse_number(const char *text, int64_t low, int64_t high, int64_t *number)
 {
     char *end;
 
-    if (!isdigit((unsigned char)*text)) /* strtoimax would skip blanks and take a sign */
+    if (!isdigit((unsigned char)*text)) /* strtoimax(3) would skip blanks and take a sign */
         return false;
     errno = 0;
     *number = strtoimax(text, &end, 10);

@@ -32,8 +32,8 @@ static struct addrinfo *parse_address(const char *address, int port)
         .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
     };
 
-    /* What has no colon must be an IPv4 address in full. getaddrinfo would take "*" and "0", and
-     * with either the server would listen on every address of the machine. */
+    /* What has no colon must be an IPv4 address in full. getaddrinfo(3) would take "*" and "0",
+     * and with either the server would listen on every address of the machine. */
     if (!strchr(address, ':') && inet_pton(AF_INET, address, &(struct in_addr){0}) != 1)
         return NULL;
     snprintf(service, sizeof(service), "%d", port);
@@ -70,7 +70,8 @@ static int open_listener(const char *address, int port, enum kind kind)
      * SO_OOBINLINE: an urgent byte (MSG_OOB) stays among the others, and is echoed like them.
      * SOMAXCONN: clients that find every worker busy wait in the backlog.
      * To reserve a port, SO_REUSEPORT comes after bind, so that bind finds who listens there; and
-     * SO_REUSEADDR goes, or others who have it could bind the port, while nobody listens. */
+     * SO_REUSEADDR goes, or others who have it could bind the port, while nobody listens
+     * (fact: a-bound-socket-that-does-not-listen-gets-no-connection). */
     if (listener != -1 &&
         (set_on(listener, SOL_SOCKET, SO_REUSEADDR) == -1 ||
          set_on(listener, IPPROTO_TCP, TCP_NODELAY) == -1 ||

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX_BYTES = 1024, /* less than PIPE_BUF: a pipe takes it whole, or not at all */
+    LINE_MAX_BYTES = 1024, /* less than PIPE_BUF: whole, or not at all, says pipe(7) */
     TERMINAL_BYTES = 100,  /* there is room for as many in a terminal that has any at all:
                             * drivers/tty/tty_buffer.c takes memory in pieces of 256 bytes */
     SERIES_MS = 10000,
@@ -55,8 +55,8 @@ static ssize_t write_without_signals(int fd, const char *bytes, size_t length)
 }
 
 /*
- * Where poll sees room, a pipe takes PIPE_BUF bytes without waiting, and a terminal some; if no
- * other writer is quicker, which cannot be excluded here.
+ * Where poll sees room, a pipe takes PIPE_BUF bytes without waiting (pipe(7)), and a terminal some;
+ * if no other writer is quicker, which cannot be excluded here.
  */
 static ssize_t write_where_poll_sees_room(int fd, const char *bytes, size_t length, size_t most)
 {

@@ -35,7 +35,8 @@ int signals_open(int signal_number, ...)
     for (int next = signal_number; next != 0; next = va_arg(rest, int)) {
         sigaddset(&set, next);
         /* Whoever started this program may have had it ignored, and that is inherited:
-         * an ignored SIGCHLD would reap the children before waitpid sees them. */
+         * an ignored SIGCHLD would reap the children before waitpid sees them
+         * (fact: ignored-children-leave-no-zombies). */
         signal(next, SIG_DFL);
     }
     va_end(rest);
@@ -59,7 +60,8 @@ const char *children_impossible(void)
     char own[64] = "";
     struct stat link;
 
-    /* Until its first child is born a new namespace has this name, and no value. */
+    /* Until its first child is born a new namespace has this name, and no value
+     * (fact: a-namespace-without-init). */
     if (readlink("/proc/self/ns/pid", own, sizeof(own) - 1) != -1 && lstat(path, &link) == 0) {
         char of_children[64] = "";
         if (readlink(path, of_children, sizeof(of_children) - 1) == -1 ||
@@ -134,8 +136,8 @@ void children_end(pid_t children[], int count, int grace_ms)
     wait_for_end(children, count, REAP_MS);
 }
 
-/* By their numbers, since musl leaves these two calls out: it takes them for POSIX's, which differ.
- */
+/* By their numbers, since musl leaves these two calls out: POSIX's differ (src/sched in musl,
+ * sched_setscheduler.c). */
 static long policy_of_this_process(void)
 {
     return syscall(SYS_sched_getscheduler, 0);

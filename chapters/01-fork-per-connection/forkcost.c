@@ -3,8 +3,9 @@
  *
  * What fork costs a process that uses much memory. fork copies no page, but it copies the tables
  * that say where the pages are: one entry for each 4 KiB, or for each 2 MiB where the kernel gave
- * huge pages. Prints a line for each size up to MIB: MiB touched, kind of page, and µs for fork,
- * exit and wait (the median of up to 200, of a few for the largest).
+ * huge pages (fact: fork-copies-entries-of-anonymous-memory). Prints a line for each size up to
+ * MIB: MiB touched, kind of page, and µs for fork, exit and wait (the median of up to 200, of a few
+ * for the largest).
  */
 #include "arguments.h"
 #include "output.h"
@@ -47,7 +48,7 @@ static void measure(size_t mib, const char *pages, int advice)
 
     if (memory == MAP_FAILED)
         err(EXIT_FAILURE, "%zu MiB", mib);
-    madvise(memory, size, advice); /* fails where the kernel has no huge pages: all are small */
+    madvise(memory, size, advice); /* madvise(2): where there are no huge pages, all are small */
     memset(memory, 1, size);
 
     int64_t end = now_ns() + (int64_t)BUDGET_MS * 1000000;

@@ -1,5 +1,6 @@
 /*
- * boundaries: a message is lost because a stream keeps no boundaries (chapter 2).
+ * boundaries: a message is lost because a stream keeps no boundaries (chapter 2;
+ * fact: boundaries-of-the-kinds).
  *
  * A writer sends MESSAGES messages; a reader takes each read for one. First the writer waits for an
  * answer to each message, and all is well. Then it does not wait.

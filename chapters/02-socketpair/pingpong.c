@@ -39,12 +39,12 @@ static void open_channel(const struct kind *kind, struct end ends[2])
 {
     int forth[2], back[2];
 
-    if (kind->type != 0) { /* one socketpair carries both directions */
+    if (kind->type != 0) { /* one carries both directions: socketpair(2) */
         if (socketpair(AF_UNIX, kind->type | SOCK_CLOEXEC, 0, forth) == -1)
             err(EXIT_FAILURE, "socketpair");
         ends[0] = (struct end){.in = forth[0], .out = forth[0]};
         ends[1] = (struct end){.in = forth[1], .out = forth[1]};
-    } else { /* a pipe carries one: it takes two */
+    } else { /* a pipe carries one (pipe(7)): it takes two */
         if (pipe2(forth, O_CLOEXEC) == -1 || pipe2(back, O_CLOEXEC) == -1)
             err(EXIT_FAILURE, "pipe");
         ends[0] = (struct end){.in = back[0], .out = forth[1]};
@@ -87,7 +87,7 @@ static pid_t start(const struct kind *kind, void (*child)(struct end), struct en
         err(EXIT_FAILURE, "fork");
     if (pid == 0) {
         /* Each side closes what belongs to the other. A reader that keeps a writing end open
-         * waits for its own end-of-file, for ever. */
+         * waits for its own end-of-file, for ever (fact: an-own-copy-keeps-end-of-file-away). */
         close_end(ends[0]);
         child(ends[1]);
         close_end(ends[1]);

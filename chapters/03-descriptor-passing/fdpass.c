@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef SCM_PIDFD /* since Linux 6.5 the kernel itself may send a descriptor: SO_PASSPIDFD */
+#ifndef SCM_PIDFD /* since Linux 6.5 the kernel itself may send one: SO_PASSPIDFD, unix(7) */
 #define SCM_PIDFD 0x04
 #endif
 
@@ -39,7 +39,7 @@ int write_fd(int channel, const void *data, size_t len, int fd)
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
         header->cmsg_len = CMSG_LEN(sizeof(fd));
-        memcpy(CMSG_DATA(header), &fd, sizeof(fd)); /* CMSG_DATA need not be aligned for an int */
+        memcpy(CMSG_DATA(header), &fd, sizeof(fd)); /* cmsg(3): it need not be aligned */
     }
 
     while (iov.iov_len > 0) {
@@ -72,7 +72,8 @@ static bool take_descriptor(struct msghdr *message, int *fd)
     bool as_asked = socket_level && header->cmsg_type == SCM_RIGHTS;
     if (!as_asked && !(socket_level && header->cmsg_type == SCM_PIDFD))
         return false; /* it holds no descriptor */
-    /* Padding makes room for a second descriptor on 64-bit machines, and Linux uses it. */
+    /* Padding makes room for a second descriptor on 64-bit machines, and Linux uses it
+     * (fact: padding-is-a-descriptor). */
     size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {
         int received;

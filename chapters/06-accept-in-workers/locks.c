@@ -5,7 +5,8 @@
  *
  * KIND is "none", or what the workers take turns by: "mutex", a plain one in shared memory, which
  * stays locked when its holder dies; "robust", the one of server -m lock; "fcntl" and "flock",
- * locks of a file, which the kernel takes from the dead. A worker that dies is not replaced here.
+ * locks of a file, which the kernel takes from the dead: fcntl(2), flock(2). A worker that dies is
+ * not replaced here.
  */
 #include "cmdline.h"
 #include "echo.h"

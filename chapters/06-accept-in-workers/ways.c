@@ -56,7 +56,7 @@ static int select_next(const struct gate *gate)
     return take(gate);
 }
 
-/* ---- epoll: the kernel wakes "one or more" of those that wait ---- */
+/* ---- epoll: "one or more" of those that wait are woken, says epoll_ctl(2) ---- */
 
 static int epoll_open(struct gate *gate)
 {

@@ -124,7 +124,7 @@ static size_t signal_all(int signal_number)
     return living;
 }
 
-/* kill(-1) reaches all processes of a user in one go, and no fork gets past it. */
+/* kill(-1) reaches all processes of a user in one go, and no fork gets past it: kill(2). */
 static void kill_user(uid_t user)
 {
     pid_t child = fork();

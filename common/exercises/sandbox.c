@@ -115,7 +115,7 @@ int sandbox_furnish(const struct sandbox *sandbox)
     if (sandbox->isolation == NAMESPACES && loopback_up() == -1)
         return -1;
 
-    /* From here on what we mount is not seen outside. */
+    /* From here on what we mount is not seen outside: mount_namespaces(7). */
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
         syscall(SYS_mount_setattr, AT_FDCWD, "/", recursive, read_only, sizeof(read_only)) == -1 ||
         mount_new("proc", "/proc", MS_NOEXEC, NULL) == -1)
@@ -148,7 +148,7 @@ static int limit(resource_t resource, long value)
     return setrlimit(resource, &new);
 }
 
-/* How many processes of our user there are: RLIMIT_NPROC counts them too. */
+/* How many processes of our user there are: RLIMIT_NPROC counts them too, setrlimit(2). */
 static long processes_of_user(void)
 {
     long count = 0;
@@ -209,14 +209,16 @@ int sandbox_confine(const struct sandbox *sandbox)
 
     setsid();
     write_file("/proc/self/oom_score_adj", "1000"); /* if memory ends, this goes first */
-    /* In bytes; a process that goes beyond dies by SIGXFSZ or SIGXCPU, or gets EMFILE, EAGAIN. */
+    /* In bytes; a process that goes beyond dies by SIGXFSZ or SIGXCPU, or gets EMFILE, EAGAIN:
+     * setrlimit(2). */
     if (limit(RLIMIT_CORE, 0) == -1 || limit(RLIMIT_CPU, sandbox->cpu_seconds + 1) == -1 ||
         limit(RLIMIT_FSIZE, sandbox->file_mib * 1024 * 1024) == -1 ||
         limit(RLIMIT_NOFILE, sandbox->descriptors) == -1 || limit(RLIMIT_NPROC, processes) == -1)
         return -1;
     if (chdir(sandbox->scratch) == -1)
         return -1;
-    /* With its other ids, root loses its capabilities; inside a user namespace exec takes them. */
+    /* With its other ids, root loses its capabilities; inside a user namespace exec takes them:
+     * capabilities(7). */
     if (root &&
         (setgroups(0, NULL) == -1 || setresgid(sandbox->user, sandbox->user, sandbox->user) == -1 ||
          setresuid(sandbox->user, sandbox->user, sandbox->user) == -1))

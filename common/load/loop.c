@@ -223,7 +223,7 @@ static void finish(struct connection *connection, enum outcome outcome)
 {
     int64_t now = now_ns(), latency = now - connection->due;
 
-    /* The kernel's own ETIMEDOUT may come earlier, and is no shorter wait for it. */
+    /* ETIMEDOUT of tcp(7) may come earlier, and is no shorter wait for it. */
     if (outcome == TIMED_OUT && latency < timeout_ns())
         latency = timeout_ns();
     if ((outcome == OK || outcome == TIMED_OUT) && samples_add(&result.latencies, latency) == -1) {
@@ -463,9 +463,9 @@ static struct timespec time_at(int64_t ns)
                              .tv_nsec = (long)(ns % 1000000000)};
 }
 
-/* Wakes epoll_wait when the next connection is due, less the lead. A timer, since epoll_wait itself
- * counts in milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack.
- */
+/* Wakes epoll_wait when the next connection is due, less the lead. A timer, since epoll_wait(2)
+ * counts in milliseconds; epoll_pwait2 is missing in some C libraries, and late by the timer slack
+ * (PR_SET_TIMERSLACK in prctl(2)). */
 static void set_timer(void)
 {
     int64_t due = next_due();

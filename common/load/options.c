@@ -59,7 +59,7 @@ static double decimal(int option, double low, double high, const char *what)
     char *end = optarg;
     double value = 0;
 
-    /* Digits and a point: strtod would also take "inf", "0x10" and " 5". */
+    /* Digits and a point: strtod(3) would also take "inf", "0x10" and " 5". */
     if (strspn(optarg, "0123456789.") == strlen(optarg))
         value = strtod(optarg, &end);
     if (end != optarg && *end == '\0' && value >= low && value <= high)

@@ -5,7 +5,7 @@
  *     BALLAST_MIB=256 LD_PRELOAD=build/common/report/ballast.so SERVER
  *
  * Only the process that is started so gets it. Children share its pages; what they start by exec
- * does not load this library any more.
+ * does not load this library any more, since it unsets LD_PRELOAD: ld.so(8).
  */
 #include <err.h>
 #include <stdlib.h>

@@ -1282,6 +1282,8 @@ int main(int argc, char **argv)
     subject_find(argv[0]);
     bool pool = at_least(WORKERS) > 0;
     bool takes_programs = subject->exec && !subject->arguments[0];
+    /* Where there is no channel this takes a pidfd, and valgrind 3.19 knows no pidfd_open. */
+    bool sees_deaths = !subject->accept || !getenv("TEST_WRAPPER");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaks_nothing_over_many_connections),
         cmocka_unit_test(loses_only_the_connection_of_a_busy_worker_that_is_killed),
@@ -1290,7 +1292,7 @@ int main(int argc, char **argv)
         test_if(subject->accept && !subject->lock && !subject->deals,
                 serves_all_while_an_idle_worker_is_stopped),
         cmocka_unit_test(ends_in_spite_of_a_stopped_worker),
-        cmocka_unit_test(serves_on_while_a_dead_worker_is_traced),
+        test_if(sees_deaths, serves_on_while_a_dead_worker_is_traced),
         cmocka_unit_test(ends_in_spite_of_a_traced_worker),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_idle),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_while_clients_are_silent),
