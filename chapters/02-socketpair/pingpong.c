@@ -87,7 +87,8 @@ static pid_t start(const struct kind *kind, void (*child)(struct end), struct en
         err(EXIT_FAILURE, "fork");
     if (pid == 0) {
         /* Each side closes what belongs to the other. A reader that keeps a writing end open
-         * waits for its own end-of-file, for ever (fact: an-own-copy-keeps-end-of-file-away). */
+         * waits for its own end-of-file, for ever.
+         * (fact: an-own-copy-keeps-end-of-file-away) */
         close_end(ends[0]);
         child(ends[1]);
         close_end(ends[1]);
