@@ -16,11 +16,13 @@ TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=9
 TEST_WRAPPER="$TEST_WRAPPER --log-file=%q{VALGRIND_LOGS}/%p"
 export VALGRIND_LOGS TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
 
-# The suites of every server that is not one of another's programs with arguments, and the tests of programs.
+# The suites of every server in C: of one that is another's program with arguments, what goes wrong around it.
+# And the tests of programs.
 if [ $# -eq 0 ]; then
-    names=$(awk -F '\t' 'NR > 1 && $4 == "" { print $1 }' "$build/servers.tsv")
-    for server in $names; do
-        set -- "$@" "$build/tests/servers/contract-$server" "$build/tests/servers/faults-$server"
+    names=$(awk -F '\t' 'NR > 1 && $6 != "script" { print "faults-" $1 } NR > 1 && $4 == "" { print "contract-" $1 }' \
+        "$build/servers.tsv")
+    for name in $names; do
+        set -- "$@" "$build/tests/servers/$name"
     done
     for test in tests/common/load/load.c tests/chapters/*/*.c; do
         test=${test%.c}
