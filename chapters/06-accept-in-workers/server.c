@@ -180,10 +180,12 @@ static void open_all(void)
         log_failure("mmap");
     lock_make(&board->lock);
     places = workers_open(cmdline.workers);
-    if (!places && errno == EXDEV)
-        log_line("%s", children_impossible()), exit(EXIT_FAILURE);
-    if (!places)
+    if (!places && errno != EXDEV)
         log_failure("cannot look after workers");
+    if (!places) {
+        log_line("%s", children_impossible());
+        exit(EXIT_FAILURE);
+    }
     workers_watch(places); /* if that cannot be, deaths are seen by SIGCHLD alone */
 }
 

@@ -65,12 +65,13 @@ static int epoll_open(struct gate *gate)
     gate->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (gate->epoll == -1)
         return -1;
-    /* A kernel that does not know the flag ignores it, and lets it be changed. */
-    int error = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, gate->listener, &event) == -1   ? errno
-                : epoll_ctl(gate->epoll, EPOLL_CTL_MOD, gate->listener, &event) == -1 ? 0
-                                                                                      : EOPNOTSUPP;
-    if (error == 0)
-        return 0;
+    if (epoll_ctl(gate->epoll, EPOLL_CTL_ADD, gate->listener, &event) == 0) {
+        /* A kernel that knows the flag forbids to change it; one that does not ignores it. */
+        if (epoll_ctl(gate->epoll, EPOLL_CTL_MOD, gate->listener, &event) == -1)
+            return 0;
+        errno = EOPNOTSUPP;
+    }
+    int error = errno;
     close(gate->epoll);
     gate->epoll = -1;
     errno = error;

@@ -190,19 +190,21 @@ def datagrams_are_cut():
     expect("the next one", right.recv(100), b"next")
 
 
+def accept_and_tell(at, tell, number):
+    """For a child: waits in accept, says which of several it is, and keeps what it has accepted."""
+    at.accept()
+    os.write(tell, bytes([number]))
+    os.read(blocked, 1)
+
+
 @fact("Of several that wait in accept, a connection wakes one: the one that has waited longest.")
 def accept_wakes_who_has_waited_longest():
     at = listener()
     told, tell = os.pipe()
 
-    def wait(number):
-        at.accept()
-        os.write(tell, bytes([number]))
-        os.read(blocked, 1)
-
     with contextlib.ExitStack() as stack:
         for number in b"123":
-            pid = stack.enter_context(child(lambda number=number: wait(number)))
+            pid = stack.enter_context(child(lambda number=number: accept_and_tell(at, tell, number)))
             wait_for(lambda pid=pid: asleep(pid), "that it waits")
         for turn in b"123":
             with socket.create_connection(at.getsockname()):
@@ -214,15 +216,10 @@ def who_is_stopped_has_left_the_queue():
     at = listener()
     told, tell = os.pipe()
 
-    def wait(number):
-        at.accept()
-        os.write(tell, bytes([number]))
-        os.read(blocked, 1)
-
     with contextlib.ExitStack() as stack:
         pids = []
         for number in b"12":
-            pids.append(stack.enter_context(child(lambda number=number: wait(number))))
+            pids.append(stack.enter_context(child(lambda number=number: accept_and_tell(at, tell, number))))
             wait_for(lambda: asleep(pids[-1]), "that it waits")
         os.kill(pids[0], signal.SIGSTOP)
         wait_for(lambda: state(pids[0]) == "T", "that it stands")

@@ -681,16 +681,19 @@ static long waits_in(pid_t pid)
 static pid_t who_accepts(const struct server *server)
 {
     pid_t workers[WORKERS];
+    long calls[WORKERS];
 
     if (children_of(server->pid, workers, WORKERS) != WORKERS)
         return 0;
+    for (int i = 0; i < WORKERS; i++)
+        if ((calls[i] = waits_in(workers[i])) == -1)
+            return 0;
     for (int i = 0; i < WORKERS; i++) {
-        int alike = 0;
+        long others = calls[(i + 1) % WORKERS];
+        bool alone = calls[i] != others;
         for (int j = 0; j < WORKERS; j++)
-            alike += waits_in(workers[j]) == waits_in(workers[(i + 1) % WORKERS]) && j != i;
-        if (alike == WORKERS - 1 && waits_in(workers[i]) != -1 &&
-            waits_in(workers[i]) != waits_in(workers[(i + 1) % WORKERS]) &&
-            process_state(workers[i]) == 'S')
+            alone = alone && (j == i || calls[j] == others);
+        if (alone)
             return workers[i];
     }
     return 0;
