@@ -75,7 +75,7 @@ def servers(number):
 
 def roles(number):
     """Two names: of the first process, and of the others, by str.format with the number of one."""
-    return getattr(show(number), "ROLES", ("master", "worker {}"))
+    return getattr(show(number), "ROLES", ("master", "worker {}"))[:2]
 
 
 def having(name):

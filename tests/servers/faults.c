@@ -41,6 +41,7 @@ struct calm {
     int descriptors;            /* of the master without workers; 0 when not known yet */
     int descriptors_for_worker; /* that the master has for each of them */
     int descriptors_of_worker;  /* of each of them; 0 when not known yet */
+    int descriptors_of_acceptor;
 };
 
 /* True when every process waits for something, and there are as many workers as at rest. */
@@ -48,7 +49,7 @@ static bool is_calm(void *argument)
 {
     struct calm *calm = argument;
     pid_t workers[64];
-    int count = children_of(calm->server->pid, workers, 64);
+    int count = workers_of(calm->server->pid, workers, 64);
 
     if (count < at_least(WORKERS) || count > at_most(WORKERS) ||
         process_state(calm->server->pid) != 'S')
@@ -56,11 +57,18 @@ static bool is_calm(void *argument)
     if (calm->descriptors && descriptors_of(calm->server->pid) !=
                                  calm->descriptors + count * calm->descriptors_for_worker)
         return false;
+    pid_t acceptor = acceptor_of(calm->server->pid);
+    if (subject->queue && (acceptor == 0 || process_state(acceptor) != 'S'))
+        return false;
+    if (calm->descriptors_of_acceptor && descriptors_of(acceptor) != calm->descriptors_of_acceptor)
+        return false;
     for (int i = 0; i < count; i++) {
         if (process_state(workers[i]) != 'S')
             return false;
-        if (calm->descriptors_of_worker &&
-            descriptors_of(workers[i]) != calm->descriptors_of_worker)
+        int more = calm->descriptors_of_worker
+                       ? descriptors_of(workers[i]) - calm->descriptors_of_worker
+                       : 0;
+        if (more < 0 || more > subject->numbers) /* that of the acceptor, once it knows it */
             return false;
         calm->workers[i] = workers[i];
     }
@@ -72,7 +80,7 @@ static bool all_wait(void *argument)
 {
     pid_t master = ((const struct server *)argument)->pid, workers[WORKERS];
 
-    if (children_of(master, workers, WORKERS) != WORKERS || process_state(master) != 'S')
+    if (workers_of(master, workers, WORKERS) != WORKERS || process_state(master) != 'S')
         return false;
     for (int i = 0; i < WORKERS; i++)
         if (process_state(workers[i]) != 'S')
@@ -93,6 +101,19 @@ static int descriptors_when_busy(const struct server *server)
     return count;
 }
 
+/* An acceptor may have a connection for a moment after its worker has taken it. */
+static int descriptors_at_rest(pid_t acceptor)
+{
+    int least = descriptors_of(acceptor);
+
+    for (int i = 0; i < 30; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        int now = descriptors_of(acceptor);
+        least = now < least ? now : least;
+    }
+    return least;
+}
+
 /* Starts the subject, lets it serve once, and notes what it has open then. */
 static struct server start(struct calm *calm)
 {
@@ -103,12 +124,15 @@ static struct server start(struct calm *calm)
     *calm = (struct calm){.server = &server};
     assert_true(wait_until(is_calm, calm));
     int descriptors = descriptors_of(server.pid), count = calm->count;
-    if (count > 0)
-        calm->descriptors_of_worker = descriptors_of(calm->workers[0]);
+    for (int i = 0; i < count; i++)
+        if (i == 0 || descriptors_of(calm->workers[i]) < calm->descriptors_of_worker)
+            calm->descriptors_of_worker = descriptors_of(calm->workers[i]);
     if (count > 0 && count < WORKERS)
         calm->descriptors_for_worker =
             (descriptors_when_busy(&server) - descriptors) / (WORKERS - count);
     calm->descriptors = descriptors - count * calm->descriptors_for_worker;
+    if (subject->queue)
+        calm->descriptors_of_acceptor = descriptors_at_rest(acceptor_of(server.pid));
     assert_true(wait_until(is_calm, calm)); /* so has every worker as many as the first */
     return server;
 }
@@ -138,7 +162,7 @@ static void expect_calm(struct calm *calm)
     expect_service(calm->server);
     if (!wait_until(is_calm, calm)) {
         pid_t workers[64];
-        int count = children_of(calm->server->pid, workers, 64);
+        int count = workers_of(calm->server->pid, workers, 64);
         print_error("master: state %c, %d descriptors instead of %d\n",
                     process_state(calm->server->pid), descriptors_of(calm->server->pid),
                     calm->descriptors + count * calm->descriptors_for_worker);
@@ -185,6 +209,23 @@ static bool is_served(void *server)
 
     close(connection);
     return served;
+}
+
+static int times_said(const struct server *server, const char *what)
+{
+    char *errors = server_errors(server);
+    int times = 0;
+
+    for (char *next = errors; (next = strstr(next, what)); next++)
+        times++;
+    free(errors);
+    return times;
+}
+
+static const char *expected_words;
+static bool has_said(void *server)
+{
+    return times_said(server, expected_words) > 0;
 }
 
 /* ---- nothing goes wrong ---- */
@@ -273,7 +314,7 @@ static void loses_only_the_connection_of_a_busy_worker_that_is_killed(void **sta
 
     (void)state;
     hold_workers(&server, connections, WORKERS);
-    assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS);
+    assert_int_equal(workers_of(server.pid, workers, WORKERS), WORKERS);
     kill(workers[1], SIGKILL);
     if (!subject->deals)         /* then it might wait behind one of these */
         expect_service(&server); /* there is a new worker */
@@ -298,7 +339,7 @@ static void loses_at_most_one_connection_for_each_worker_killed_under_load(void 
     struct load load = load_start(&server, 12, many(3000));
     while (process_state(load.pid) != 'Z' && killed < 100) {
         pid_t children[64];
-        int count = children_of(server.pid, children, 64);
+        int count = workers_of(server.pid, children, 64);
         if (count > 64)
             count = 64;
         /* Now all, now a few; where each listens itself, one is left, or clients are refused. */
@@ -320,7 +361,7 @@ static void loses_at_most_one_connection_for_each_worker_killed_under_load(void 
 static pid_t who_holds_a_connection(const struct server *server)
 {
     pid_t workers[64], most = 0;
-    int count = children_of(server->pid, workers, 64);
+    int count = workers_of(server->pid, workers, 64);
 
     for (int i = 0; i < count && i < 64; i++)
         if (most == 0 || descriptors_of(workers[i]) > descriptors_of(most))
@@ -359,8 +400,8 @@ static void serves_on_while_a_worker_is_stopped(void **state)
     (void)state;
     connections[0] = connect_to(&server);
     exchange(connections[0], "here", 4);
-    assert_true(children_of(server.pid, workers, WORKERS) >= 1);
-    if (subject->accept) /* an idle one would get none */
+    assert_true(workers_of(server.pid, workers, WORKERS) >= 1);
+    if (subject->accept || subject->queue) /* an idle one would get none */
         workers[0] = who_holds_a_connection(&server);
     kill(workers[0], SIGSTOP); /* it serves connection 0, or will be given another one of them */
     for (int i = 1; i < WORKERS; i++)
@@ -402,7 +443,7 @@ static void ends_in_spite_of_a_stopped_worker(void **state)
     (void)state;
     int held = connect_to(&server);
     exchange(held, "here", 4);
-    int count = children_of(server.pid, workers, WORKERS);
+    int count = workers_of(server.pid, workers, WORKERS);
     assert_true(count >= 1);
     kill(workers[0], SIGSTOP);
     assert_int_equal(server_stop(&server), 0);
@@ -443,7 +484,7 @@ static bool has_all_but_the_dead(void *argument)
 {
     const struct calm *calm = argument;
     pid_t workers[64];
-    int count = children_of(calm->server->pid, workers, 64), waiting = 0;
+    int count = workers_of(calm->server->pid, workers, 64), waiting = 0;
 
     for (int i = 0; i < count && i < 64; i++) {
         char state = process_state(workers[i]);
@@ -463,7 +504,7 @@ static void serves_on_while_a_dead_worker_is_traced(void **state)
     (void)state;
     int held = connect_to(&server); /* its worker, or another one, is traced */
     exchange(held, "here", 4);
-    assert_true(children_of(server.pid, &traced, 1) >= 1);
+    assert_true(workers_of(server.pid, &traced, 1) >= 1);
     if (subject->deals) /* others might be dealt to who holds it */
         traced = who_holds_a_connection(&server);
     if (trace(traced)) {
@@ -489,7 +530,7 @@ static void ends_in_spite_of_a_traced_worker(void **state)
     (void)state;
     int held = connect_to(&server);
     exchange(held, "here", 4);
-    assert_true(children_of(server.pid, &traced, 1) >= 1);
+    assert_true(workers_of(server.pid, &traced, 1) >= 1);
     bool allowed = trace(traced);
     assert_int_equal(server_stop(&server), 0);
     if (allowed)
@@ -501,16 +542,17 @@ static void ends_in_spite_of_a_traced_worker(void **state)
 
 static void kill_master(struct server *server, bool busy)
 {
-    pid_t workers[WORKERS];
+    pid_t children[WORKERS + 1];
     int connections[WORKERS] = {-1, -1, -1, -1};
 
     if (busy)
         hold_workers(server, connections, WORKERS);
-    int count = children_of(server->pid, workers, WORKERS);
-    assert_in_range(count, busy ? WORKERS : at_least(WORKERS), busy ? WORKERS : at_most(WORKERS));
+    assert_in_range(workers_of(server->pid, NULL, 0), busy ? WORKERS : at_least(WORKERS),
+                    busy ? WORKERS : at_most(WORKERS));
+    int count = children_of(server->pid, children, WORKERS + 1);
     kill(server->pid, SIGKILL);
     assert_int_equal(server_wait(server), 128 + SIGKILL);
-    expect_gone(workers, count);
+    expect_gone(children, count);
     for (int i = 0; i < WORKERS && busy; i++)
         close(connections[i]);
 }
@@ -594,25 +636,43 @@ static rlim_t limit_descriptors(pid_t pid, rlim_t soft)
     return old.rlim_cur;
 }
 
+/* It waits for descriptors, and the clients for it. */
+static void expect_patience(struct calm *calm, pid_t who)
+{
+    const struct server *server = calm->server;
+
+    rlim_t before = limit_descriptors(who, 1);
+    int connection = connect_to(server);
+    send(connection, "x", 1, 0);
+    expect_idle_cpu(server); /* the connection lies in the backlog, and nobody spins */
+    expected_words = "Too many open files";
+    assert_true(wait_until(has_said, (void *)server));
+    expect_idle_cpu(server);
+    assert_int_equal(times_said(server, expected_words), 1); /* not each time that it tries again */
+    limit_descriptors(who, before);
+    char byte;
+    assert_int_equal(recv(connection, &byte, 1, 0), 1);
+    close(connection);
+    expect_calm(calm);
+}
+
 static void waits_when_the_master_runs_out_of_descriptors(void **state)
 {
     struct calm calm;
     struct server server = start(&calm);
 
     (void)state;
-    rlim_t before = limit_descriptors(server.pid, 1);
-    int connection = connect_to(&server);
-    send(connection, "x", 1, 0);
-    expect_idle_cpu(&server); /* the connection lies in the backlog, and nobody spins */
-    char *errors = server_errors(&server), *said = strstr(errors, "Too many open files");
-    assert_non_null(said); /* once, and not each time that it is tried again */
-    assert_null(strstr(said + 1, "Too many open files"));
-    free(errors);
-    limit_descriptors(server.pid, before);
-    char byte;
-    assert_int_equal(recv(connection, &byte, 1, 0), 1);
-    close(connection);
-    expect_calm(&calm);
+    expect_patience(&calm, server.pid);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void waits_when_the_acceptor_runs_out_of_descriptors(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+
+    (void)state;
+    expect_patience(&calm, acceptor_of(server.pid));
     assert_int_equal(server_stop(&server), 0);
 }
 
@@ -652,11 +712,155 @@ static void serves_on_when_the_master_runs_out_of_descriptors(void **state)
     expect_idle_cpu(&server);
     limit_descriptors(server.pid, before);
     assert_true(wait_until(all_wait, &server));
-    int count = children_of(server.pid, calm.workers, WORKERS);
+    int count = workers_of(server.pid, calm.workers, WORKERS);
     kill_all(calm.workers, count, SIGKILL); /* one may have no descriptor to be watched by */
     expect_gone(calm.workers, count);
     expect_calm(&calm);
     assert_int_equal(server_stop(&server), 0);
+}
+
+/* ---- a queue, and its acceptor ---- */
+
+static void replaces_an_acceptor_that_is_killed(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        pid_t acceptor = acceptor_of(server.pid);
+        kill(acceptor, SIGKILL);
+        expect_gone(&acceptor, 1);
+        expect_calm(&calm); /* whoever comes meanwhile waits in the backlog */
+    }
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static bool has_an_acceptor(void *server)
+{
+    return acceptor_of(((struct server *)server)->pid) != 0;
+}
+
+enum { QUEUED_MOST = 20 }; /* that may be in the queue, and one in the acceptor's hands */
+
+static void loses_at_most_what_an_acceptor_holds_when_it_is_killed_under_load(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+    int killed = 0;
+
+    (void)state;
+    struct load load = load_start(&server, 12, many(3000));
+    while (process_state(load.pid) != 'Z' && killed < 50) {
+        assert_true(wait_until(has_an_acceptor, &server));
+        pid_t acceptor = acceptor_of(server.pid);
+        killed += acceptor != 0 && kill(acceptor, SIGKILL) == 0;
+        expect_gone(&acceptor, 1);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    struct load_result result = load_finish(&load);
+    assert_int_equal(result.connections, many(3000));
+    if (result.connections - result.ok > killed * (subject->numbers ? QUEUED_MOST : 1))
+        fail_msg("%ld connections lost for %d acceptors killed", result.connections - result.ok,
+                 killed);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void serves_all_after_an_acceptor_was_stopped(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+    int connections[WORKERS];
+
+    (void)state;
+    pid_t acceptor = acceptor_of(server.pid);
+    kill(acceptor, SIGSTOP);
+    assert_true(wait_until(is_stopped_process, &acceptor));
+    for (int i = 0; i < WORKERS; i++) {
+        connections[i] = connect_to(&server);
+        assert_int_equal(send(connections[i], "x", 1, 0), 1);
+    }
+    expect_idle_cpu(&server);
+    kill(acceptor, SIGCONT);
+    expect_replies(connections, WORKERS, WORKERS);
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+/* How many connections wait in the listener's backlog: rx_queue in proc_net_tcp(5). */
+static int in_the_backlog(const struct server *server)
+{
+    char line[256];
+    FILE *file = fopen("/proc/net/tcp", "re");
+    unsigned port, state, waiting;
+    int found = -1;
+
+    assert_non_null(file);
+    while (found == -1 && fgets(line, sizeof(line), file))
+        if (sscanf(line, "%*d: %*8x:%x %*8x:%*x %x %*x:%x", &port, &state, &waiting) == 3 &&
+            port == (unsigned)server->port && state == 10)
+            found = (int)waiting;
+    fclose(file);
+    return found;
+}
+
+/* Clients that come while each worker is held: how many of them are not in the backlog any more,
+ * when nothing changes. */
+static int accepted_of(const struct server *server, int waiting[], int count)
+{
+    for (int i = 0; i < count; i++)
+        waiting[i] = connect_to(server);
+    int accepted = -1, before;
+    do {
+        before = accepted;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        accepted = count - in_the_backlog(server);
+    } while (accepted != before || accepted == 0);
+    return accepted;
+}
+
+static void holds_few_connections_in_its_queue(void **state)
+{
+    enum { CLIENTS = 100 };
+    struct calm calm;
+    struct server server = start(&calm);
+    int held[WORKERS], waiting[CLIENTS];
+
+    (void)state;
+    hold_workers(&server, held, WORKERS);
+    assert_in_range(accepted_of(&server, waiting, CLIENTS), 1, QUEUED_MOST);
+    for (int i = 0; i < WORKERS; i++)
+        close(held[i]);
+    for (int i = 0; i < CLIENTS; i++) {
+        exchange(waiting[i], "me too", 6);
+        close(waiting[i]);
+    }
+    expect_calm(&calm);
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void says_what_was_lost_in_the_queue(void **state)
+{
+    struct calm calm;
+    struct server server = start(&calm);
+    int held[WORKERS], waiting[3];
+    char byte;
+
+    (void)state;
+    hold_workers(&server, held, WORKERS);
+    assert_int_equal(accepted_of(&server, waiting, 3), 3);
+    int errors = dup(server.errors);
+    assert_int_equal(server_stop(&server), 0);
+    server.errors = errors;
+    assert_int_equal(times_said(&server, "3 connections lost"), 1);
+    for (int i = 0; i < 3; i++) {
+        assert_true(recv(waiting[i], &byte, 1, 0) <= 0);
+        close(waiting[i]);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        close(held[i]);
+    close(errors);
 }
 
 /* ---- what cannot be promised where workers take turns by a lock: exactly this ---- */
@@ -683,7 +887,7 @@ static pid_t who_accepts(const struct server *server)
     pid_t workers[WORKERS];
     long calls[WORKERS];
 
-    if (children_of(server->pid, workers, WORKERS) != WORKERS)
+    if (workers_of(server->pid, workers, WORKERS) != WORKERS)
         return 0;
     for (int i = 0; i < WORKERS; i++)
         if ((calls[i] = waits_in(workers[i])) == -1)
@@ -924,7 +1128,7 @@ static void waits_when_processes_run_out(void **state)
     snprintf(server_path, sizeof(server_path), "%s/server", directory);
     snprintf(worker_path, sizeof(worker_path), "%s/worker", directory);
     copy_program(built(subject->program), server_path);
-    if (subject->exec) {
+    if (subject->programs) {
         char worker[4096];
         snprintf(worker, sizeof(worker), "%.*s/worker",
                  (int)(subject_called() - 1 - subject->program), subject->program);
@@ -945,7 +1149,11 @@ static void waits_when_processes_run_out(void **state)
                                "-p",
                                "0",
                                "4",
+                               NULL,
+                               NULL,
                                NULL};
+    if (subject->programs) /* the copy of its own */
+        memcpy(&arguments[11], (const char *[]){"-w", worker_path, "4"}, 3 * sizeof(*arguments));
     struct server server = server_start(arguments);
     struct calm calm = {.server = &server};
 
@@ -955,15 +1163,14 @@ static void waits_when_processes_run_out(void **state)
     if (at_least(WORKERS) >
         1) { /* the others serve on; the place of the dead one is filled later */
         pid_t workers[WORKERS];
-        int count = children_of(server.pid, workers, WORKERS);
+        int count = workers_of(server.pid, workers, WORKERS);
         assert_in_range(count, at_least(WORKERS), at_most(WORKERS));
         kill(workers[0], SIGKILL);
         expect_gone(workers, 1);
         for (int i = 0; i < 20; i++)
             expect_service(&server);
         expect_idle_cpu(&server);
-        assert_in_range(children_of(server.pid, workers, WORKERS), at_least(WORKERS) - 1,
-                        count - 1);
+        assert_in_range(workers_of(server.pid, workers, WORKERS), at_least(WORKERS) - 1, count - 1);
         limit_processes(uid, server.pid, before.rlim_cur);
     } else { /* the connection waits for its child */
         int connection = connect_to(&server);
@@ -1069,7 +1276,7 @@ static void refuses_a_worker_program_that_never_reports(void **state)
 
 static bool has_its_workers(void *server)
 {
-    return children_of(((struct server *)server)->pid, NULL, 0) >= at_least(WORKERS);
+    return workers_of(((struct server *)server)->pid, NULL, 0) >= at_least(WORKERS);
 }
 
 static void ends_by_sigterm_while_it_waits_for_its_workers(void **state)
@@ -1124,28 +1331,11 @@ static struct server start_program(char *path, const char *first_lines)
     return server;
 }
 
-static int times_said(const struct server *server, const char *what)
-{
-    char *errors = server_errors(server);
-    int times = 0;
-
-    for (char *next = errors; (next = strstr(next, what)); next++)
-        times++;
-    free(errors);
-    return times;
-}
-
-static const char *expected_words;
-static bool has_said(void *server)
-{
-    return times_said(server, expected_words) > 0;
-}
-
 static void kill_one_worker(const struct server *server)
 {
     pid_t worker;
 
-    assert_true(children_of(server->pid, &worker, 1) >= 1);
+    assert_true(workers_of(server->pid, &worker, 1) >= 1);
     kill(worker, SIGKILL);
     expect_gone(&worker, 1);
 }
@@ -1236,7 +1426,7 @@ static void ends_a_worker_behind_a_program_that_stays(void **state)
         connections[i] = connect_to(&server);
         exchange(connections[i], "here", 4);
     }
-    assert_int_equal(children_of(server.pid, between, 4), 4);
+    assert_int_equal(workers_of(server.pid, between, 4), 4);
     for (int i = 0; i < 4; i++)
         assert_int_equal(children_of(between[i], &workers[i], 1), 1);
     kill(server.pid, SIGKILL);
@@ -1284,15 +1474,15 @@ int main(int argc, char **argv)
     (void)argc;
     subject_find(argv[0]);
     bool pool = at_least(WORKERS) > 0;
-    bool takes_programs = subject->exec && !subject->arguments[0];
+    bool takes_programs = subject->programs;
     /* Where there is no channel this takes a pidfd, and valgrind 3.19 knows no pidfd_open. */
-    bool sees_deaths = !subject->accept || !getenv("TEST_WRAPPER");
+    bool sees_deaths = !(subject->accept || subject->queue) || !getenv("TEST_WRAPPER");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(leaks_nothing_over_many_connections),
         cmocka_unit_test(loses_only_the_connection_of_a_busy_worker_that_is_killed),
         cmocka_unit_test(loses_at_most_one_connection_for_each_worker_killed_under_load),
         test_if(!subject->deals, serves_on_while_a_worker_is_stopped),
-        test_if(subject->accept && !subject->lock && !subject->deals,
+        test_if((subject->accept && !subject->lock && !subject->deals) || subject->queue,
                 serves_all_while_an_idle_worker_is_stopped),
         cmocka_unit_test(ends_in_spite_of_a_stopped_worker),
         test_if(sees_deaths, serves_on_while_a_dead_worker_is_traced),
@@ -1301,8 +1491,15 @@ int main(int argc, char **argv)
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_while_clients_are_silent),
         cmocka_unit_test(leaves_no_orphans_when_the_master_is_killed_under_load),
         cmocka_unit_test(endures_a_storm_of_signals_under_load),
-        test_if(!subject->accept, waits_when_the_master_runs_out_of_descriptors),
-        test_if(subject->accept, serves_on_when_the_master_runs_out_of_descriptors),
+        test_if(!subject->accept && !subject->queue, waits_when_the_master_runs_out_of_descriptors),
+        test_if(subject->queue, waits_when_the_acceptor_runs_out_of_descriptors),
+        test_if(subject->queue, replaces_an_acceptor_that_is_killed),
+        test_if(subject->queue, loses_at_most_what_an_acceptor_holds_when_it_is_killed_under_load),
+        test_if(subject->queue, serves_all_after_an_acceptor_was_stopped),
+        test_if(subject->queue, holds_few_connections_in_its_queue),
+        test_if(subject->queue, says_what_was_lost_in_the_queue),
+        test_if(subject->accept || subject->queue,
+                serves_on_when_the_master_runs_out_of_descriptors),
         test_if(subject->accept, waits_when_the_workers_run_out_of_descriptors),
         test_if(subject->lock, a_stopped_holder_of_the_lock_holds_all_up_until_it_goes_on_or_dies),
         test_if(subject->deals, clients_dealt_to_a_busy_worker_wait_for_it_and_no_others),
@@ -1312,7 +1509,8 @@ int main(int argc, char **argv)
         test_if(pool, replaces_idle_workers_that_are_killed),
         test_if(pool, replaces_all_workers_killed_at_once),
         test_if(pool, uses_every_worker_after_some_were_replaced),
-        test_if(subject->hand_over, replaces_a_worker_that_can_receive_no_descriptor),
+        test_if(subject->hand_over || subject->queue,
+                replaces_a_worker_that_can_receive_no_descriptor),
         test_if(takes_programs, refuses_a_worker_program_that_is_missing),
         test_if(takes_programs, refuses_a_worker_program_that_is_not_executable),
         test_if(takes_programs, refuses_a_worker_program_that_is_a_directory),
@@ -1327,7 +1525,7 @@ int main(int argc, char **argv)
         test_if(takes_programs, replaces_a_worker_that_hangs_at_its_start),
         test_if(takes_programs, replaces_a_worker_whose_channel_somebody_still_holds),
         test_if(takes_programs, ends_a_worker_behind_a_program_that_stays),
-        test_if(takes_programs && subject->hand_over,
+        test_if(takes_programs && (subject->hand_over || subject->queue),
                 a_worker_program_inherits_its_channel_and_nothing_else),
     };
 

@@ -65,7 +65,7 @@ static void reset_somewhere(const struct server *server)
 static bool kill_somebody(const struct server *server)
 {
     pid_t workers[WORKERS];
-    int count = children_of(server->pid, workers, WORKERS);
+    int count = workers_of(server->pid, workers, WORKERS);
 
     if (count > WORKERS)
         count = WORKERS;
@@ -75,7 +75,7 @@ static bool kill_somebody(const struct server *server)
 static bool has_all_workers_asleep(void *server)
 {
     pid_t pid = ((struct server *)server)->pid, workers[WORKERS + 1];
-    int count = children_of(pid, workers, WORKERS + 1);
+    int count = workers_of(pid, workers, WORKERS + 1);
 
     for (int i = 0; i < count && i < WORKERS; i++)
         if (process_state(workers[i]) != 'S')

@@ -16,9 +16,10 @@ static const struct {
     const char *word;
     bool *flag;
 } flags[] = {
-    {"accept", &found.accept}, {"batch", &found.batch},   {"deals", &found.deals},
-    {"drain", &found.drain},   {"exec", &found.exec},     {"hand-over", &found.hand_over},
-    {"lock", &found.lock},     {"select", &found.select},
+    {"accept", &found.accept}, {"batch", &found.batch},     {"deals", &found.deals},
+    {"drain", &found.drain},   {"exec", &found.exec},       {"hand-over", &found.hand_over},
+    {"lock", &found.lock},     {"numbers", &found.numbers}, {"programs", &found.programs},
+    {"queue", &found.queue},   {"select", &found.select},
 };
 
 /* rest=0, rest=all, or rest=2..all. Returns false for anything else. */
@@ -104,6 +105,51 @@ int at_least(int workers)
 int at_most(int workers)
 {
     return subject->most < workers ? subject->most : workers;
+}
+
+/* It calls itself so: PR_SET_NAME in prctl(2). */
+static bool is_acceptor(pid_t pid)
+{
+    char path[64], name[32] = "";
+
+    if (!subject->queue)
+        return false;
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool is = fgets(name, sizeof(name), file) && strcmp(name, "acceptor\n") == 0;
+    fclose(file);
+    return is;
+}
+
+enum { CHILDREN_MAX = 1024 };
+
+int workers_of(pid_t server, pid_t workers[], int room)
+{
+    pid_t children[CHILDREN_MAX];
+    int count = children_of(server, children, CHILDREN_MAX), found_so_far = 0;
+
+    assert_in_range(count, 0, CHILDREN_MAX);
+    for (int i = 0; i < count; i++) {
+        if (is_acceptor(children[i]))
+            continue;
+        if (found_so_far < room)
+            workers[found_so_far] = children[i];
+        found_so_far++;
+    }
+    return found_so_far;
+}
+
+pid_t acceptor_of(pid_t server)
+{
+    pid_t children[CHILDREN_MAX];
+    int count = children_of(server, children, CHILDREN_MAX);
+
+    for (int i = 0; i < count && i < CHILDREN_MAX; i++)
+        if (is_acceptor(children[i]) && process_state(children[i]) != 'Z')
+            return children[i];
+    return 0;
 }
 
 /* What a command line of the subject begins with. Returns the number of arguments. */

@@ -29,8 +29,12 @@ struct subject {
     bool deals;     /* deals: the kernel deals clients to workers blindly, busy or not; and what
                        was dealt to one is lost with it */
     bool hand_over; /* hand-over: a connection goes to a worker that exists, through a channel */
+    bool queue;     /* queue: one child more, the acceptor, puts connections into a channel that all
+                       workers share */
+    bool numbers;   /* numbers: there it keeps them until they are taken, and they die with it */
     bool select;    /* select: the master watches each worker with it, so FD_SETSIZE is a limit */
     bool exec;      /* exec: the workers are another program: `worker` beside it, or that of -w */
+    bool programs;  /* programs: that may be any, and these tests give it theirs */
     bool batch;     /* batch: master and workers run as SCHED_BATCH */
     bool drain;     /* drain: after SIGTERM what the workers serve is served to its end */
 };
@@ -47,6 +51,12 @@ bool is_of_subject(const char *errors);
 /* How many workers the subject has at rest, at least and at most, when WORKERS is `workers`. */
 int at_least(int workers);
 int at_most(int workers);
+
+/* The process ids of a server's workers: its children but for the acceptor. As children_of. */
+int workers_of(pid_t server, pid_t workers[], int room);
+
+/* The acceptor of a server that has a queue; 0 while there is none. */
+pid_t acceptor_of(pid_t server);
 
 /* Finds the subject by the name of this program, argv[0]; ends the program if there is none. */
 void subject_find(const char *program);

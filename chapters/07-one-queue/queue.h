@@ -1,0 +1,90 @@
+/*
+ * A pool of workers that all read one channel: the queue.
+ *
+ *                                .---------.   read_fd
+ *     accept   acceptor -------> |  queue  | ----------> whichever worker has waited longest
+ *                      write_fd  '---------'
+ *
+ * The queue is one socketpair(2) of SOCK_SEQPACKET, each message a connection. The acceptor, a
+ * process that does nothing else, puts connections in at its first end; its second end all workers
+ * share, and the kernel gives each message to one of them. So nobody has to know who is idle, and
+ * nobody is asked. The supervisor, who calls queue_run, starts and replaces all of them and sees no
+ * connection.
+ *
+ * Who holds what: the supervisor both ends, to give them to successors; the acceptor the first (and
+ * the second until its first connection); a worker the second only. When the supervisor is killed
+ * its acceptor is, too (fork_child in process.h), and then workers read end-of-file, after what is
+ * in the queue. A worker that kept the first end would never read it.
+ *
+ * A worker speaks the protocol of pool.h, but has to report twice only: when it has started, and
+ * after its first connection. What it reports more often is not looked at, so that a program that
+ * is a worker of pool.h is one here. The kernel says who reports: SCM_CREDENTIALS in unix(7).
+ *
+ * To use it elsewhere take fdpass, log, process, workers and queue, .c and .h, and pool.h, whose
+ * pool_config this shares; so do its conditions hold.
+ */
+#ifndef QUEUE_H
+#define QUEUE_H
+
+#include "pool.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How the acceptor puts a connection into the queue, where that is not by write_fd. */
+struct queue_way {
+    /* Puts it in, and closes it, now or later. Returns 0; or -1 with errno, and then it is the
+     * acceptor's still, and is put in again in a moment; EPIPE: the queue is broken. */
+    int (*put)(int queue, int connection);
+
+    /* Called when a signal has interrupted accept4. NULL: that means nothing. */
+    void (*rest)(int queue);
+};
+
+/*
+ * Runs a pool until config->stop is readable, ends its workers, and returns 0; or returns -1,
+ * having said why, as pool_run does, with no worker left. `way` NULL: connections travel by
+ * write_fd.
+ *
+ * The acceptor is started when all workers have been idle, and `ready` is called when it runs.
+ * `start` is called in each worker, with the queue as its channel. The listener becomes blocking.
+ *
+ * Of the connections that wait for a worker about QUEUE_LENGTH are in the queue, accepted; the
+ * others in the listener's backlog. A worker that dies loses its connection and none of the queue;
+ * the acceptor at most the one in its hands. What is in the queue at the end is lost, and said.
+ *
+ * A queue that is broken is replaced, and with it, one after the other, those who read it. Against
+ * a worker that means harm that is all: it can take connections and keep them, or spoil the queue
+ * for the others, but neither hold up the supervisor nor make it do what it would not.
+ */
+int queue_run(const struct pool_config *config, const struct queue_way *way);
+
+enum { QUEUE_LENGTH = 16 };
+
+/*
+ * Opens a queue, of which the first end takes so many messages of a few bytes before who writes has
+ * to wait, or a few more. Both ends are close-on-exec and the caller's. Returns 0, or -1 with errno
+ * and nothing open.
+ */
+int queue_open(int ends[2], int length);
+
+/*
+ * The worker's side: pool_work of pool.h, with fewer reports, and the same results. EMFILE: a
+ * connection has been lost, since this process may open no more; so it does not go on taking.
+ */
+int queue_work(int queue, int (*serve)(int connection));
+
+/* The same for who takes connections in another way: `take` waits for one and gives it as read_fd
+ * of fdpass.h does. */
+int queue_work_by(int queue, ssize_t (*take)(int queue, int *connection),
+                  int (*serve)(int connection));
+
+/* Instead: pool_cannot_start of pool.h. */
+void queue_cannot_start(int queue, int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
