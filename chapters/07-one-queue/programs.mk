@@ -1,6 +1,7 @@
 # What chapter 7 builds, and its servers: one program, through whose queue connections travel in one of
 # three ways, and whose workers are copies of it or programs. The words are those of common/build.mk.
-programs += $(here)/server $(here)/worker
+programs       += $(here)/server $(here)/worker
+demonstrations += $(here)/table
 
 queue := $(here)/queue.o $(workers) $(fdpass)
 
@@ -40,3 +41,7 @@ servers += 07-python
 07-python.label     := 7 with worker.py
 07-python.family    := script
 07-python.can       := $(07.can) exec
+
+$(tests)/queue: $(queue)
+$(tests)/queue: wrap = sendmsg
+$(tests)/travel: $(queue) $(here)/travel.o
