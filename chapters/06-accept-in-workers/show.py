@@ -21,7 +21,7 @@ import stats
 import terminal
 import textplot
 import turns
-from comparison import compare
+from comparison import compare, many
 from plots import Plot
 
 HERE = paths.built(__file__)
@@ -99,7 +99,8 @@ def measure(name):
     show_distribution(name)
     show_wakeups(name)
     show_silence(name)
-    show_many(name)
+    # Of very many workers: whose turn it is has nothing in the caches any more.
+    many(name, ["04", "06", "06-epoll"], (8, 64, 512), 8)
     compare(name, ["04", *MODES], [1, 8, 32], 3, 1)
 
 
@@ -147,23 +148,6 @@ def show_silence(name):
               f"{row['p99_us']:,.0f}"] for mode, (row,) in rows.items()]
     results.show_table(f"{name}-silence", "Seven clients beside a silent one, eight workers",
                        ["", "connections a second", "given up after 1 s", "p50, µs", "p99, µs"], table)
-
-
-def show_many(name):
-    """Eight clients of very many workers: whose turn it is has nothing in the caches any more."""
-    servers, sizes = ["04", "06", "06-epoll"], (8, 64, 512)
-
-    def cpu(server, workers):
-        with serving.running(registry.command(server), workers) as (process, port):
-            return serving.load(process, port, "-c", 8, "-d", 1, "-n", 10**8)["server_us"]
-
-    found = turns.in_turn(3, [(f"{workers} workers, {registry.label(server)}",
-                               lambda s=server, w=workers: {(s, w): cpu(s, w)})
-                              for workers in sizes for server in servers])
-    results.show_table(f"{name}-many", "Server CPU, µs per connection, with so many workers for 8 clients: median "
-                       "(range)", ["", *(f"{workers} workers" for workers in sizes)],
-                       ([registry.label(server), *(stats.spread(found[server, workers]) for workers in sizes)]
-                        for server in servers))
 
 
 # ---- broken ----

@@ -41,6 +41,7 @@ struct member {
     bool explained; /* why it has ended, or will: nothing more is to be said of that */
     bool failing;   /* it has been said that none can start in this place; until one does */
     bool was_idle;  /* a process in this place, at least once */
+    bool outdated;  /* it has a queue that was replaced since */
     pid_t pid;
 };
 
@@ -252,7 +253,7 @@ static int member_start(struct supervisor *supervisor, int place)
         return -1;
     struct member *member = &supervisor->members[place];
     member->state = STARTING;
-    member->explained = false;
+    member->explained = member->outdated = false;
     member->pid = pid;
     supervisor->starting++;
     return 0;
@@ -346,7 +347,7 @@ static void member_died(struct supervisor *supervisor, int place, pid_t pid, int
     int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     const char *who = called(supervisor, place);
 
-    if (place == acceptor_place(supervisor) && WIFEXITED(status) &&
+    if (place == acceptor_place(supervisor) && !member->outdated && WIFEXITED(status) &&
         WEXITSTATUS(status) == QUEUE_BROKEN)
         supervisor->broken = true;
     bool unexplained = member->state == STARTING && !member->explained;
@@ -434,6 +435,7 @@ static void replace_queue(struct supervisor *supervisor)
         workers_proved(supervisor->places, acceptor_place(supervisor));
         kill(acceptor, SIGTERM);
     }
+    supervisor->members[acceptor_place(supervisor)].outdated = true;
     close(queue[FIRST]);
     close(queue[SECOND]);
     memcpy(queue, fresh, sizeof(fresh));

@@ -14,6 +14,8 @@ not have:
     COMPARED         True: its own server stands beside those of the other chapters, in make
                      compare, peers, cost, growth and knee
     BESIDE           the names of others of its servers, which stand there too in make peers and cost
+    FLOORS           and what is no server, but costs as little as one could: a label and what starts
+                     it, by name
 
 and of a chapter without a server:
 
@@ -92,3 +94,8 @@ def compared():
 def beside():
     """Further servers of the chapters, for when all designs stand beside each other."""
     return [name for number in having("BESIDE") for name in show(number).BESIDE]
+
+
+def floors():
+    """What is no server, and is there to be measured: its label and its program, by name."""
+    return {name: floor for number in having("FLOORS") for name, floor in show(number).FLOORS.items()}

@@ -175,6 +175,21 @@ def in_short(rows, servers, clients):
                      for line in lines)
 
 
+def many(name, servers, sizes, clients):
+    """The CPU time of a connection with more and more workers, for so many clients: a table."""
+    def cpu(server, workers):
+        with serving.running(registry.command(server), workers) as (process, port):
+            return serving.load(process, port, "-c", clients, "-d", 1, "-n", 10**8)["server_us"]
+
+    found = turns.in_turn(3, [(f"{workers} workers, {registry.label(server)}",
+                               lambda s=server, w=workers: {(s, w): cpu(s, w)})
+                              for workers in sizes for server in servers])
+    results.show_table(f"{name}-many-{clients}", f"Server CPU, µs per connection, with so many workers for "
+                       f"{clients_text(clients)}: median (range)", ["", *(f"{workers} workers" for workers in sizes)],
+                       ([registry.label(server), *(stats.spread(found[server, workers]) for workers in sizes)]
+                        for server in servers))
+
+
 def compare(name, servers, clients, rounds, seconds, command=None, also=lambda rows: None):
     """Measures, shows and keeps everything, and what ALSO shows of the rows. The verdict is last.
 

@@ -26,11 +26,13 @@ EVERYBODY = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian has 
 
 def everything():
     """The names of all that stand beside each other, in the order of the tables."""
-    return [*chapters.compared(), *chapters.beside(), *PEERS]
+    return [*chapters.compared(), *chapters.beside(), *chapters.floors(), *PEERS]
 
 
 def label(name):
     """What tables and plots call it."""
+    if name in chapters.floors():
+        return chapters.floors()[name][0]
     return PEERS.get(name) or registry.label(name)
 
 
@@ -38,7 +40,7 @@ def short(name):
     """A name for the head of a narrow column."""
     if name in PEERS:
         return {"apache": "Apache"}.get(name, name)
-    return registry.label(name) if "-" in name else f"chapter {name.lstrip('0')}"
+    return f"chapter {name.lstrip('0')}" if name.isdigit() else label(name)
 
 
 def can(name, word):
@@ -176,7 +178,8 @@ def running(name, workers=8, prefix=(), **options):
     """Runs any design on a free port: a context that gives its process and port. PREFIX comes before its command."""
     if name in PEERS:
         return running_peer(name, workers, prefix)
-    return serving.running([*prefix, *registry.command(name)], workers, **options)
+    command = [chapters.floors()[name][1]] if name in chapters.floors() else registry.command(name)
+    return serving.running([*prefix, *command], workers, **options)
 
 
 def address(name):

@@ -35,14 +35,25 @@ def most_workers():
     return int(at_most[1])
 
 
+VERY_MANY = 4000  # workers, of those that do not use select
+
+
+def can_have(server, workers):
+    """Whether so many can be started here; if not the server says why."""
+    try:
+        with serving.running(registry.command(server), workers):
+            return True
+    except program.Failure:
+        print(f"left out: {workers} workers of chapter {server} cannot be started here")
+        return False
+
+
 def workers_points():
     most = most_workers()
-    try:
-        with serving.running(registry.command(registry.first("select")), most):
-            return [1, 4, 16, 64, 256, most]
-    except program.Failure:  # it has said why
-        print(f"left out: {most} workers cannot be started here")
-        return [1, 4, 16, 64, 256]
+    others = [server for server in SERVERS if "select" not in registry.servers()[server].can]
+    points = [1, 4, 16, 64, 256]
+    points += [most] * can_have(registry.first("select"), most)
+    return points + [VERY_MANY] * all(can_have(server, VERY_MANY) for server in others)
 
 
 def available_mib():
@@ -68,6 +79,7 @@ AXES = {
         "title": "Cost against the number of workers, with 8 clients",
         "label": "workers, log scale; select can watch no more than about a thousand",
         "log": "x",
+        "leaves_out": lambda server, workers: "select" in registry.servers()[server].can and workers == VERY_MANY,
     },
     "clients": {
         "points": lambda: [1, 4, 16, 64, 250, 1000],
@@ -101,8 +113,9 @@ def measure(axis):
     def once(server, point):
         return {(server, point): AXES[axis]["run"](server, point)}
 
+    leaves_out = AXES[axis].get("leaves_out", lambda server, point: False)
     return turns.in_turn(ROUNDS, [(f"{axis}: chapter {server}, {point}", lambda s=server, p=point: once(s, p))
-                                  for point in points for server in SERVERS]), points
+                                  for point in points for server in SERVERS if not leaves_out(server, point)]), points
 
 
 def point_text(axis, point):
@@ -117,8 +130,13 @@ def show(axis, values, points):
     name, how = f"growth-{axis}", AXES[axis]
     parts = (("median", stats.median), ("low", min), ("high", max))
     table = paths.RESULTS / f"{name}.tsv"
+    measured = {server: [point for point in points if (server, point) in values] for server in SERVERS}
+
+    def number(server, point, of):
+        return f"{of(values[server, point]):.2f}" if point in measured[server] else "nan"
+
     results.write_table(table, [axis, *(f"{server} {part}" for server in SERVERS for part, _ in parts)],
-                        ([point, *(f"{of(values[server, point]):.2f}" for server in SERVERS for _, of in parts)]
+                        ([point, *(number(server, point, of) for server in SERVERS for _, of in parts)]
                          for point in points))
     everything = [value for each in values.values() for value in each]
     gnuplot.draw("growth.gp", table, paths.RESULTS / name,
@@ -130,13 +148,15 @@ def show(axis, values, points):
                  low=min(everything), high=max(everything))
     print("\n" + textplot.curves(
         f"{how['title']}: µs{', log scale' if 'y' in how['log'] else ''}",
-        {registry.label(server): [(point, stats.median(values[server, point])) for point in points]
+        {registry.label(server): [(point, stats.median(values[server, point])) for point in measured[server]]
          for server in SERVERS},
         [(point, point_text(axis, point)) for point in points], how["label"],
         xlog="x" in how["log"], ylog="y" in how["log"]))
     # How much it has grown from the first point to the last is looked at round by round.
-    grown = {server: stats.ratios(values[server, points[-1]], values[server, points[0]]) for server in SERVERS}
-    cells = [[registry.label(server), *(stats.spread(values[server, point]) for point in points),
+    grown = {server: stats.ratios(values[server, measured[server][-1]], values[server, points[0]])
+             for server in SERVERS}
+    cells = [[registry.label(server), *(stats.spread(values[server, point]) if point in measured[server] else ""
+                                        for point in points),
               stats.ratio_text(grown[server])] for server in SERVERS]
     results.show_table(name, f"Server CPU, µs per connection, by {axis}: median (range) of {ROUNDS} rounds",
                        ["", *(point_text(axis, point) for point in points), "last / first"], cells, stats.mark_notes(cells))

@@ -44,8 +44,10 @@ def show(names, rows):
     def cpu(name, clients):
         return column(rows[name, clients], "server_us")
 
-    # The others are compared with the first, with those that hand nothing over, and with Apache.
-    bases = [name for name in names if name in (names[0], "apache") or designs.can(name, "accept")]
+    # The others are compared with the first, with a pool that hands over, with one whose workers
+    # accept, and with Apache.
+    kinds = [next((name for name in names if designs.can(name, word)), None) for word in ("hand-over", "accept")]
+    bases = [name for name in names if name in (names[0], *kinds, "apache")]
     comparisons = {}
     for clients in CLIENTS:
         table = []

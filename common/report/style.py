@@ -6,6 +6,7 @@ lightness (beside each, L* of CIE 1976, from black at 0 to white at 100), the sh
 """
 import collections
 
+import chapters
 import designs
 import registry
 
@@ -16,7 +17,7 @@ INKS = ("#d55e00",  # 54, vermilion
         "#dda520",  # 71, yellow
         "#552b00",  # 23, brown
         "#7fc8f0")  # 77, sky
-GREY = "#777777"  # the servers of others
+GREY = "#777777"  # the servers of others, and what is none
 
 # Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle
 # downwards, pentagon.
@@ -37,7 +38,7 @@ def styles():
         for place, name in enumerate(names):
             found[name] = Style(INKS[family % len(INKS)], SHAPES[family % len(SHAPES)][place % 2],
                                 place % len(DASHES), FILLS[place % len(FILLS)])
-    for place, name in enumerate(designs.PEERS):
+    for place, name in enumerate([*designs.PEERS, *chapters.floors()]):
         found[name] = Style(GREY, SHAPES[place][place % 2],
                             place % len(DASHES), FILLS[place % len(FILLS)])
     return found

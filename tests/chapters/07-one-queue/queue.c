@@ -61,7 +61,7 @@ static void died(pid_t worker, int status, long deaths, void *context)
     (void)worker;
     (void)status;
     (void)context;
-    shared->deaths = (int)deaths;
+    __atomic_store_n(&shared->deaths, (int)deaths, __ATOMIC_SEQ_CST);
 }
 
 static bool is_ready(void *unused)
@@ -311,6 +311,12 @@ static void a_message_without_a_connection_breaks_the_protocol(void **state)
 
 /* ---- the supervisor ---- */
 
+static bool four_have_died(void *unused)
+{
+    (void)unused;
+    return __atomic_load_n(&shared->deaths, __ATOMIC_SEQ_CST) == 4;
+}
+
 static void is_ready_once_and_tells_of_deaths(void **state)
 {
     struct server server = serve_with(3, works);
@@ -321,6 +327,7 @@ static void is_ready_once_and_tells_of_deaths(void **state)
     assert_int_equal(children_of(server.pid, children, 4), 4); /* and an acceptor */
     for (int i = 0; i < 4; i++)
         kill(children[i], SIGKILL);
+    assert_true(wait_until(four_have_died, NULL)); /* until then one may take a connection along */
     for (int i = 0; i < 4; i++)
         expect_service(&server);
     assert_int_equal(server_stop(&server), 0);
