@@ -1,3 +1,5 @@
+#define _GNU_SOURCE 1 /* O_CLOEXEC */
+
 #include "procstat.h"
 
 #include <fcntl.h>

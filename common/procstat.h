@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct procstat {
     pid_t parent;
     char state;             /* R, S, D, T, t, Z, ... */
@@ -17,5 +21,9 @@ struct procstat {
 
 /* Reads it. Returns false when there is no such process, or it has gone meanwhile. */
 bool procstat_read(pid_t pid, struct procstat *stat);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

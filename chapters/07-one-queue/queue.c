@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -76,13 +75,13 @@ static void say(const struct pool_config *config, const char *format, ...)
 /* ---- the queue ---- */
 
 /* A message of a few bytes takes up much more than that, and the kernel counts all of it: so one is
- * sent, to see how much. */
+ * sent, to see how much. Of a socket TIOCOUTQ is what linux/sockios.h calls SIOCOUTQ. */
 static int message_size(const int ends[2])
 {
     int size;
     char byte;
 
-    if (send(ends[FIRST], "", 1, MSG_DONTWAIT) == -1 || ioctl(ends[FIRST], SIOCOUTQ, &size) == -1 ||
+    if (send(ends[FIRST], "", 1, MSG_DONTWAIT) == -1 || ioctl(ends[FIRST], TIOCOUTQ, &size) == -1 ||
         recv(ends[SECOND], &byte, 1, MSG_DONTWAIT) == -1)
         return -1;
     return size;

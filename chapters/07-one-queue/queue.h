@@ -20,8 +20,9 @@
  * after its first connection. What it reports more often is not looked at, so that a program that
  * is a worker of pool.h is one here. The kernel says who reports: SCM_CREDENTIALS in unix(7).
  *
- * To use it elsewhere take fdpass, log, process, workers and queue, .c and .h, and pool.h, whose
- * pool_config this shares; so do its conditions hold.
+ * To use it elsewhere take fdpass, log, process, procstat, workers and queue, .c and .h, and pool.h,
+ * whose pool_config this shares, and whose conditions hold here. In chapter 4's skeleton.c three
+ * words change.
  */
 #ifndef QUEUE_H
 #define QUEUE_H

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -146,7 +145,7 @@ static void close_orphans(int queue)
     if (copies.open == 0 || now < copies.looked_ms + TAKEN_MS)
         return;
     copies.looked_ms = now;
-    if (ioctl(queue, SIOCOUTQ, &queued) == -1 || queued > 0)
+    if (ioctl(queue, TIOCOUTQ, &queued) == -1 || queued > 0)
         return; /* some may wait still: later */
     for (int i = 0; i < copies.most; i++)
         if (copies.by_number[i].open && now > copies.by_number[i].sent_ms + TAKEN_MS)

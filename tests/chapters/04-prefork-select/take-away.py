@@ -15,18 +15,33 @@ import tap  # noqa: E402
 
 BUILT = tap.ROOT / os.environ.get("BUILD", "build") / "chapters/04-prefork-select/skeleton"
 MODULES = ["fdpass", "log", "process", "workers", "pool"]
+# The pool of chapter 7 takes its place, on the same header: in the skeleton three words differ.
+QUEUE = ["fdpass", "log", "process", "procstat", "workers", "queue"]
+WORDS = {'"pool.h"': '"queue.h"', "pool_run(&config)": "queue_run(&config, NULL)", "pool_work": "queue_work"}
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 
 class Folder(tempfile.TemporaryDirectory):
-    """Has the files of the modules that pool.h names, and the skeleton."""
+    """Has the files of the modules that pool.h or queue.h names, and the skeleton."""
+
+    def __init__(self, modules):
+        super().__init__()
+        self.modules = modules
 
     def __enter__(self):
         folder = pathlib.Path(super().__enter__())
-        files = [path for module in MODULES for path in tap.ROOT.glob(f"c*/**/{module}.[ch]")]
-        tap.equal(sorted(path.name for path in files), sorted(f"{module}.{end}" for module in MODULES for end in "ch"))
-        for path in [*files, tap.ROOT / "chapters/04-prefork-select/skeleton.c"]:
+        files = [path for module in self.modules for path in tap.ROOT.glob(f"c*/**/{module}.[ch]")]
+        tap.equal(sorted(path.name for path in files), sorted(f"{module}.{end}" for module in self.modules for end in "ch"))
+        skeleton = tap.ROOT / "chapters/04-prefork-select/skeleton.c"
+        for path in [*files, skeleton]:
             shutil.copy(path, folder)
+        if self.modules is QUEUE:
+            shutil.copy(tap.ROOT / "chapters/04-prefork-select/pool.h", folder)
+            text = skeleton.read_text()
+            for word, other in WORDS.items():
+                tap.equal(text.count(word), 1)
+                text = text.replace(word, other)
+            (folder / "skeleton.c").write_text(text)
         return folder
 
 
@@ -57,9 +72,11 @@ def serves(program):
             server.kill()
 
 
-def test_pool_h_and_the_readme_name_what_to_take():
+def test_the_headers_and_the_readme_name_what_to_take():
     header = (tap.ROOT / "chapters/04-prefork-select/pool.h").read_text().replace("\n * ", " ")
     assert f"take {', '.join(MODULES[:-1])} and {MODULES[-1]}, .c and .h" in header
+    header = (tap.ROOT / "chapters/07-one-queue/queue.h").read_text().replace("\n * ", " ")
+    assert f"take {', '.join(QUEUE[:-1])} and {QUEUE[-1]}, .c and .h, and pool.h" in header
     readme = " ".join((tap.ROOT / "README.md").read_text().split())
     names = [f"`{module}`" for module in MODULES]
     assert f"take {', '.join(names[:-1])} and {names[-1]}, `.c` and `.h`" in readme
@@ -70,44 +87,49 @@ def test_it_serves_as_the_course_builds_it():
 
 
 def test_plain_cc_builds_it():
-    with Folder() as folder:
-        build(folder, "cc *.c -o server")
-        serves(folder / "server")
+    for modules in MODULES, QUEUE:
+        with Folder(modules) as folder:
+            build(folder, "cc *.c -o server")
+            serves(folder / "server")
 
 
 def test_it_has_no_warnings():
-    with Folder() as folder:
-        for options in ["-O2"], ["-O2", "-std=gnu11"], ["-O2", "-D_GNU_SOURCE"]:
-            build(folder, "cc", *WARNINGS, *options, "*.c -o server")
+    for modules in MODULES, QUEUE:
+        with Folder(modules) as folder:
+            for options in ["-O2"], ["-O2", "-std=gnu11"], ["-O2", "-D_GNU_SOURCE"]:
+                build(folder, "cc", *WARNINGS, *options, "*.c -o server")
 
 
 def test_a_main_program_in_cpp_can_be_linked_with_it():
     if not shutil.which("c++"):
         print("# skipped: there is no c++")
         return
-    with Folder() as folder:
-        (folder / "skeleton.c").rename(folder / "skeleton.cc")
-        build(folder, "cc", *WARNINGS, "-c *.c")
-        build(folder, "c++", *WARNINGS, "skeleton.cc *.o -o server")
-        serves(folder / "server")
+    for modules in MODULES, QUEUE:
+        with Folder(modules) as folder:
+            (folder / "skeleton.c").rename(folder / "skeleton.cc")
+            build(folder, "cc", *WARNINGS, "-c *.c")
+            build(folder, "c++", *WARNINGS, "skeleton.cc *.o -o server")
+            serves(folder / "server")
 
 
 def test_each_header_stands_alone():
-    with Folder() as folder:
-        for module in MODULES:
-            (folder / "alone.c").write_text(f'#include "{module}.h"\n#include "{module}.h"\n')
-            build(folder, "cc", *WARNINGS, "-fsyntax-only alone.c")
-            if shutil.which("c++"):
-                build(folder, "c++", *WARNINGS, "-x c++ -fsyntax-only alone.c")
+    for modules in MODULES, QUEUE:
+        with Folder(modules) as folder:
+            for module in modules:
+                (folder / "alone.c").write_text(f'#include "{module}.h"\n#include "{module}.h"\n')
+                build(folder, "cc", *WARNINGS, "-fsyntax-only alone.c")
+                if shutil.which("c++"):
+                    build(folder, "c++", *WARNINGS, "-x c++ -fsyntax-only alone.c")
 
 
 def test_musl_builds_it_without_libraries():
     if not shutil.which("musl-gcc"):
         print("# skipped: there is no musl-gcc")
         return
-    with Folder() as folder:
-        build(folder, "musl-gcc -static", *WARNINGS, "*.c -o server")
-        serves(folder / "server")
+    for modules in MODULES, QUEUE:
+        with Folder(modules) as folder:
+            build(folder, "musl-gcc -static", *WARNINGS, "*.c -o server")
+            serves(folder / "server")
 
 
 if __name__ == "__main__":
