@@ -16,10 +16,10 @@ TEST_WRAPPER="$TEST_WRAPPER --track-fds=yes --leak-check=full --error-exitcode=9
 TEST_WRAPPER="$TEST_WRAPPER --log-file=%q{VALGRIND_LOGS}/%p"
 export VALGRIND_LOGS TEST_WRAPPER CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=900
 
-# The suites of every server in C: of one that is another's program with arguments, what goes wrong around it.
+# The suites of every server in C, but for those whose calls valgrind 3.19 does not know: of one that is another's program with arguments, what goes wrong around it.
 # And the tests of programs.
 if [ $# -eq 0 ]; then
-    names=$(awk -F '\t' 'NR > 1 && $6 != "script" { print "faults-" $1 } NR > 1 && $4 == "" { print "contract-" $1 }' \
+    names=$(awk -F '\t' 'NR > 1 && $6 != "script" && $7 !~ /numbers/ { print "faults-" $1 } NR > 1 && $4 == "" { print "contract-" $1 }' \
         "$build/servers.tsv")
     for name in $names; do
         set -- "$@" "$build/tests/servers/$name"

@@ -13,11 +13,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -48,6 +50,7 @@ struct supervisor {
     const struct pool_config *config;
     const struct queue_way *way;
     struct workers *places;
+    atomic_bool *proofs; /* by place, shared with the processes in them */
     int queue[2];
     bool broken;      /* the queue; it is to be replaced */
     int starting;     /* members in this state */
@@ -108,17 +111,27 @@ static int report(int queue, int error, int flags)
     unsigned char byte = error >= 0 && error < 255 ? (unsigned char)error : 255;
     ssize_t sent;
 
-    do
-        sent = send(queue, &byte, 1, MSG_NOSIGNAL | flags);
-    while (sent == -1 && errno == EINTR);
+    while ((sent = send(queue, &byte, 1, MSG_NOSIGNAL | flags)) == -1) {
+        if (errno == EAGAIN && flags == 0) /* there are many, and the queue does not block */
+            poll(&(struct pollfd){.fd = queue, .events = POLLOUT}, 1, -1);
+        else if (errno != EINTR)
+            break;
+    }
     return sent == 1 ? 0 : -1;
 }
 
-/* The second report, with which nobody is to be held up. If it is lost the supervisor thinks a bit
- * worse of this process, and no more. */
-static void report_proof(int queue)
+/* In a process that the supervisor has forked: where this process says that it has done some work,
+ * in memory that both share. NULL in another program. */
+static atomic_bool *proof;
+
+/* A report for this wakes the supervisor; and it must hold up nobody. If it is lost, the supervisor
+ * thinks a bit worse of this process, and no more. */
+static void say_proved(int queue)
 {
-    report(queue, 0, MSG_DONTWAIT);
+    if (proof)
+        *proof = true;
+    else
+        report(queue, 0, MSG_DONTWAIT);
 }
 
 void queue_cannot_start(int queue, int error)
@@ -155,7 +168,6 @@ static void move_connections(const struct supervisor *supervisor)
     const struct queue_way *way = supervisor->way;
     int queue = supervisor->queue[FIRST], listener = config->listener;
     int64_t no_accept = 0, no_room = 0;
-    bool proved = false;
 
     for (;;) {
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -178,11 +190,7 @@ static void move_connections(const struct supervisor *supervisor)
             else
                 run_short(config, &no_room, "cannot put a connection into the queue");
         }
-        if (!proved) { /* and the second end is of no use any more */
-            report_proof(supervisor->queue[SECOND]);
-            close(supervisor->queue[SECOND]);
-            proved = true;
-        }
+        *proof = true;
     }
 }
 
@@ -191,6 +199,7 @@ static _Noreturn void acceptor_begin(const struct supervisor *supervisor)
     prctl(PR_SET_NAME, "acceptor"); /* in ps(1) and top(1) */
     close(supervisor->config->stop);
     report(supervisor->queue[SECOND], 0, 0);
+    close(supervisor->queue[SECOND]);
     move_connections(supervisor);
     _exit(QUEUE_BROKEN);
 }
@@ -242,8 +251,10 @@ static void cannot_start(struct supervisor *supervisor, int place, const char *f
 
 static int member_start(struct supervisor *supervisor, int place)
 {
+    supervisor->proofs[place] = false;
     pid_t pid = workers_start(supervisor->places, place);
-
+    if (pid == 0)
+        proof = &supervisor->proofs[place];
     if (pid == 0 && place == acceptor_place(supervisor))
         acceptor_begin(supervisor);
     if (pid == 0)
@@ -376,6 +387,8 @@ static void find_dead(struct supervisor *supervisor)
 
     while ((place = workers_reap(supervisor->places, &pid, &status)) != -1) {
         read_reports(supervisor); /* its last words: since poll looked, perhaps */
+        if (supervisor->proofs[place])
+            workers_proved(supervisor->places, place);
         member_died(supervisor, place, pid, status);
     }
 }
@@ -510,30 +523,48 @@ static void end_all(struct supervisor *supervisor)
             kill(workers_pid(supervisor->places, i), SIGTERM);
     workers_close(supervisor->places, config->grace_ms ? config->grace_ms : GRACE_MS);
     lose_queue(supervisor);
+}
+
+static void release(struct supervisor *supervisor)
+{
+    munmap(supervisor->proofs, (size_t)acceptor_place(supervisor) + 1);
     close(supervisor->queue[FIRST]);
     close(supervisor->queue[SECOND]);
+    free(supervisor);
+}
+
+/* Returns NULL, having said why. */
+static struct supervisor *prepare(const struct pool_config *config)
+{
+    size_t places = (size_t)config->workers + 1;
+    struct supervisor *supervisor =
+        calloc(1, sizeof(*supervisor) + places * sizeof(supervisor->members[0]));
+    void *proofs = mmap(NULL, places, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (!supervisor || proofs == MAP_FAILED || queue_open(supervisor->queue, QUEUE_LENGTH) == -1) {
+        say(config, "no queue: %s", strerror(errno));
+        if (proofs != MAP_FAILED)
+            munmap(proofs, places);
+        free(supervisor);
+        return NULL;
+    }
+    supervisor->config = config;
+    supervisor->proofs = proofs;
+    supervisor->places = workers_open((int)places);
+    if (supervisor->places)
+        return supervisor;
+    say(config, "no workers: %s", errno == EXDEV ? children_impossible() : strerror(errno));
+    release(supervisor);
+    return NULL;
 }
 
 int queue_run(const struct pool_config *config, const struct queue_way *way)
 {
-    struct supervisor *supervisor = calloc(
-        1, sizeof(*supervisor) + ((size_t)config->workers + 1) * sizeof(supervisor->members[0]));
+    struct supervisor *supervisor = prepare(config);
 
-    if (!supervisor || queue_open(supervisor->queue, QUEUE_LENGTH) == -1) {
-        say(config, "no queue: %s", strerror(errno));
-        free(supervisor);
+    if (!supervisor)
         return -1;
-    }
-    supervisor->config = config;
     supervisor->way = way ? way : &usual_way;
-    supervisor->places = workers_open(config->workers + 1);
-    if (!supervisor->places) {
-        say(config, "no workers: %s", errno == EXDEV ? children_impossible() : strerror(errno));
-        close(supervisor->queue[FIRST]);
-        close(supervisor->queue[SECOND]);
-        free(supervisor);
-        return -1;
-    }
     workers_watch(supervisor->places); /* if that cannot be, deaths are seen by SIGCHLD alone */
     fcntl(config->listener, F_SETFL, fcntl(config->listener, F_GETFL) & ~O_NONBLOCK);
 
@@ -542,7 +573,7 @@ int queue_run(const struct pool_config *config, const struct queue_way *way)
     end_all(supervisor);
     if (waits)
         push_for_the_cpu();
-    free(supervisor);
+    release(supervisor);
     return result;
 }
 
@@ -586,7 +617,7 @@ int queue_work_by(int queue, ssize_t (*take)(int queue, int *connection),
         serve(connection);
         close(connection);
         if (!proved)
-            report_proof(queue);
+            say_proved(queue);
         proved = true;
     }
     errno = error;

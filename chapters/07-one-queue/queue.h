@@ -11,18 +11,19 @@
  * nobody is asked. The supervisor, who calls queue_run, starts and replaces all of them and sees no
  * connection.
  *
- * Who holds what: the supervisor both ends, to give them to successors; the acceptor the first (and
- * the second until its first connection); a worker the second only. When the supervisor is killed
+ * Who holds what: the supervisor both ends, to give them to successors; the acceptor the first; a
+ * worker the second only. When the supervisor is killed
  * its acceptor is, too (fork_child in process.h), and then workers read end-of-file, after what is
  * in the queue. A worker that kept the first end would never read it.
  *
  * A worker speaks the protocol of pool.h, but has to report twice only: when it has started, and
- * after its first connection. What it reports more often is not looked at, so that a program that
- * is a worker of pool.h is one here. The kernel says who reports: SCM_CREDENTIALS in unix(7).
+ * after its first connection, if it is a program of its own; a copy of this one ticks a box in
+ * shared memory for that. What it reports more often does no more, so that a program that is a
+ * worker of pool.h is one here. The kernel says who reports: SCM_CREDENTIALS in unix(7).
  *
- * To use it elsewhere take fdpass, log, process, procstat, workers and queue, .c and .h, and pool.h,
- * whose pool_config this shares, and whose conditions hold here. In chapter 4's skeleton.c three
- * words change.
+ * To use it elsewhere take fdpass, log, process, procstat, workers and queue, .c and .h, and
+ * pool.h, whose pool_config this shares, and whose conditions hold here. In chapter 4's skeleton.c
+ * three words change.
  */
 #ifndef QUEUE_H
 #define QUEUE_H

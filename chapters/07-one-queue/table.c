@@ -37,6 +37,12 @@ static _Noreturn void work(void)
     _exit(EXIT_FAILURE);
 }
 
+static void end(int signal_number)
+{
+    (void)signal_number;
+    _exit(EXIT_SUCCESS); /* and the workers with it */
+}
+
 int main(int argc, char **argv)
 {
     output_begin();
@@ -55,9 +61,10 @@ int main(int argc, char **argv)
         if (pid == 0)
             work();
     }
+    signal(SIGTERM, end);
     cmdline_announce(&cmdline, listener);
 
-    for (;;) { /* until a signal ends it, and so its workers */
+    for (;;) {
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (connection != -1 &&
             write(numbers[1], &connection, sizeof(connection)) != sizeof(connection))

@@ -35,7 +35,7 @@ def most_workers():
     return int(at_most[1])
 
 
-VERY_MANY = 4000  # workers, of those that do not use select
+VERY_MANY = 1200 if turns.HASTE else 4000  # workers, of those that do not use select
 
 
 def can_have(server, workers):

@@ -34,6 +34,9 @@ def main():
             shown = chapters.room(number) / f"{plot.name.removeprefix(f'chapter-{number}-')}.svg"
             if shown.exists():
                 take(plot.name, shown)
+    for shown in sorted(top.glob("[0-9]*-*/growth-*.svg")):
+        measure("growth.py", shown.stem.removeprefix("growth-"))
+        take(shown.stem, shown)
 
 
 if __name__ == "__main__":

@@ -309,6 +309,38 @@ static void a_message_without_a_connection_breaks_the_protocol(void **state)
     close(ends[SECOND]);
 }
 
+static bool is_asleep(void *pid)
+{
+    return process_state(*(pid_t *)pid) == 'S';
+}
+
+/* Where very many start at once, there is no room for all their reports. */
+static void a_worker_waits_to_report_though_its_queue_does_not_block(void **state)
+{
+    int ends[2], status;
+    char byte;
+
+    (void)state;
+    assert_int_equal(queue_open(ends, 16), 0);
+    fcntl(ends[SECOND], F_SETFL, O_NONBLOCK);
+    while (send(ends[SECOND], "", 1, 0) == 1)
+        continue;
+    pid_t child = fork();
+    assert_true(child != -1);
+    if (child == 0) {
+        close(ends[FIRST]);
+        _exit(queue_work(ends[SECOND], serve_nothing) == 0 ? 0 : 1);
+    }
+    assert_true(wait_until(is_asleep, &child));
+    while (recv(ends[FIRST], &byte, 1, MSG_DONTWAIT) == 1)
+        continue;
+    assert_int_equal(recv(ends[FIRST], &byte, 1, 0), 1); /* its report */
+    close(ends[FIRST]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    close(ends[SECOND]);
+}
+
 /* ---- the supervisor ---- */
 
 static bool four_have_died(void *unused)
@@ -500,20 +532,25 @@ static void nobody_spins_on_a_queue_that_does_not_block(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
-/* The first one reports nothing itself: a child of it does that, and claims to be somebody else. */
+/* The first one reports nothing itself; who does that is no descendant of it any more. */
 static int lets_a_stranger_report(int queue, void *context)
 {
     if (begin() != 1)
         return works(queue, context);
     pid_t child = fork();
     if (child == 0) {
-        while (getppid() == shared->helper || shared->helper == 0) /* until that has ended */
-            poll(NULL, 0, 1);
-        report(queue);
-        shared->harmful = 1;
+        if (fork() == 0) {
+            while (shared->helper == 0) /* its parent has ended, and been reaped */
+                poll(NULL, 0, 1);
+            report(queue);
+            shared->harmful = 1;
+        }
         _exit(0);
     }
-    shared->helper = getpid();
+    waitpid(child, NULL, 0);
+    shared->helper = child;
+    while (shared->harmful == 0)
+        poll(NULL, 0, 1);
     return 0;
 }
 
@@ -591,6 +628,7 @@ int main(void)
         cmocka_unit_test(a_worker_without_room_takes_nothing),
         cmocka_unit_test(a_worker_that_runs_out_of_room_loses_one_connection),
         cmocka_unit_test(a_message_without_a_connection_breaks_the_protocol),
+        cmocka_unit_test(a_worker_waits_to_report_though_its_queue_does_not_block),
         with_shared(is_ready_once_and_tells_of_deaths),
         with_shared(drops_no_connection_that_cannot_be_put_in),
         with_shared(ends_when_its_first_workers_cannot_start),
