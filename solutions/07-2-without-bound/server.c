@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -32,13 +31,14 @@ static int listener, stop, queue[2];
 
 /* ---- the queue ---- */
 
-/* How much room a message of one byte takes up, as the kernel counts: so one is sent. */
+/* How much room a message of one byte takes up, as the kernel counts: so one is sent. Of a socket
+ * TIOCOUTQ is what linux/sockios.h calls SIOCOUTQ. */
 static int message_size(void)
 {
     int size;
     char byte;
 
-    if (send(queue[FIRST], "", 1, 0) == -1 || ioctl(queue[FIRST], SIOCOUTQ, &size) == -1 ||
+    if (send(queue[FIRST], "", 1, 0) == -1 || ioctl(queue[FIRST], TIOCOUTQ, &size) == -1 ||
         recv(queue[SECOND], &byte, 1, 0) == -1)
         log_failure("queue");
     return size;
