@@ -10,8 +10,9 @@ import socket
 import struct
 import tempfile
 
-from experiment import (SECONDS, CannotTry, asleep, check, child, expect, fact, listener, need_root,
-                        outcome, readable, reset, say, tcp_state, wait_for)
+from experiment import (SECONDS, CannotTry, answer_of, blocked, child, expect, fact, listener,
+                        need_root, outcome, pipe, readable, reset, say, tcp_state, waiter, waits,
+                        wait_for)
 
 TCP_CLOSE = 7
 CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
@@ -20,47 +21,6 @@ SYS_GET_ROBUST_LIST = {"x86_64": 274, "aarch64": 100, "riscv64": 100}.get(os.una
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 PTHREAD_PROCESS_SHARED, PTHREAD_MUTEX_ROBUST = 1, 1
 libc = ctypes.CDLL(None, use_errno=True)
-blocked, _open = os.pipe()  # a read from the first waits until the process is ended
-
-
-@contextlib.contextmanager
-def pipe():
-    """Its two ends, read and write, open for so long."""
-    read, write = os.pipe()
-    try:
-        yield read, write
-    finally:
-        os.close(read)
-        os.close(write)
-
-
-def answer_of(function, *arguments):
-    """What a call gives in a process of its own."""
-    read, write = os.pipe()
-    with child(lambda: os.write(write, str(outcome(function, *arguments)).encode())):
-        os.close(write)
-        with os.fdopen(read) as answer:
-            text = answer.read()
-    check(text, "the process has failed")
-    return text
-
-
-@contextlib.contextmanager
-def waiter(function):
-    """A child that waits in this; gives its number, and what is readable when it has waited."""
-    def wait():
-        function()
-        os.write(tell, b"x")
-        os.read(blocked, 1)
-
-    with pipe() as (told, tell), child(wait) as pid:
-        wait_for(lambda: asleep(pid), "that it waits")
-        yield pid, told
-
-
-def waits(pid, told):
-    """True if nobody has woken it: whoever is woken runs, and tells before it sleeps again."""
-    return asleep(pid) and not readable(told, 0)
 
 
 def queued(at):

@@ -8,13 +8,15 @@ import socket
 import sys
 import tempfile
 
-from experiment import (CannotTry, asleep, at_the_limit, child, expect, fact, need_root, outcome,
-                        output, readable, say, wait_for)
+from experiment import (RIGHTS, CannotTry, answer_of, asleep, at_the_limit, blocked, child, expect,
+                        fact, need_root, outcome, output, pipe, readable, received, rights, say,
+                        wait_for)
 
 SO_PASSCRED, SO_PASSPIDFD = 16, 76
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD = 434, 438
 SYS_CAPSET = {"x86_64": 126, "aarch64": 91, "riscv64": 91}.get(os.uname().machine)
 CAPABILITY_VERSION_3, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, PR_SET_KEEPCAPS = 0x20080522, 21, 24, 8
+PR_SET_DUMPABLE, PR_SET_PTRACER = 4, 0x59616D61
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,6 +54,48 @@ def pidfd_getfd_takes():
         expect("a byte written there, read here", (os.write(taken, b"x"), os.read(read, 1)), (1, b"x"))
 
 
+def taken_by_a_child(pid, descriptor, prepare=None):
+    """What pidfd_getfd of a descriptor of that process gives in a child: taken, or the error."""
+    def take():
+        if prepare:
+            prepare()
+        call(SYS_PIDFD_GETFD, call(SYS_PIDFD_OPEN, pid, 0), descriptor, 0)
+        return "taken"
+
+    return answer_of(take)
+
+
+@fact("pidfd_getfd needs what ptrace needs: of a process of another user, or of one that has said "
+      "by PR_SET_DUMPABLE that nobody may look into it, it is EPERM.")
+def pidfd_getfd_needs_what_ptrace_needs():
+    need_root("become another user")
+
+    def nobody():
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+
+    def holder(user, dumpable):
+        def hold():
+            if user:
+                nobody()
+            libc.prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0)
+            libc.prctl(PR_SET_PTRACER, -1, 0, 0, 0)  # as far as Yama is asked, anybody may
+            os.write(tell, b"x")
+            os.read(blocked, 1)
+        return hold
+
+    answers = []
+    for user, dumpable in ("nobody", 1), ("nobody", 0), (None, 1):
+        with pipe() as (told, tell), child(holder(user, dumpable)) as pid:
+            os.read(told, 1)
+            answers.append(taken_by_a_child(pid, told, nobody))
+    if answers[0] != "taken":
+        raise CannotTry(f"pidfd_getfd: {answers[0]}")
+    expect("of a process of the same user", answers[0], "taken")
+    expect("of one that is not dumpable", answers[1], "EPERM")
+    expect("of one of another user", answers[2], "EPERM")
+
+
 def at_the_end(kind, option):
     """What recvmsg brings at end-of-file besides nothing."""
     left, right = socket.socketpair(socket.AF_UNIX, kind)
@@ -82,9 +126,8 @@ def on_their_way(capability):
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     left, _right = socket.socketpair()
     left.setblocking(False)
-    message = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))]
     for _ in range(200):
-        result = outcome(left.sendmsg, [b"x"], message)
+        result = outcome(left.sendmsg, [b"x"], rights(0))
         if result != 1:
             return result
     return "all"
@@ -228,19 +271,6 @@ def a_full_pipe_makes_a_writer_wait():
 
 
 # ---- descriptors that travel: chapter 3 ----------------------------------------------------------
-
-RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
-
-
-def rights(*fds):
-    return [(*RIGHTS, array.array("i", fds))]
-
-
-def received(channel, room=1, count=1, flags=0):
-    """The bytes, the descriptors, and the flags of a message."""
-    data, control, flags, _ = channel.recvmsg(room, socket.CMSG_SPACE(4 * count), flags)
-    return data, [fd for level, kind, part in control if (level, kind) == RIGHTS for fd in array.array("i", part[:len(part) // 4 * 4])], flags
-
 
 @fact("On a stream a control message travels beside data: without a byte nothing is sent at all.")
 def no_data_no_descriptor():

@@ -1,4 +1,5 @@
 """What the texts claim about the system, as experiments: see facts.py, which runs them."""
+import array
 import collections
 import contextlib
 import errno
@@ -21,6 +22,7 @@ SECONDS = 10  # that a wait may last
 checks = 0  # that the experiment which runs has made; facts.py sets it to 0
 turned = 0  # the one of them that is answered wrongly, on purpose; 0: none
 os.register_at_fork(after_in_child=lambda: globals().update(turned=0))  # not in who only helps
+blocked, _open = os.pipe()  # a read from the first waits until the process is ended
 
 
 class Refuted(Exception):
@@ -134,6 +136,63 @@ def at_the_limit(room=0):
         yield lowest
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, old)
+
+
+@contextlib.contextmanager
+def pipe():
+    """Its two ends, read and write, open for so long."""
+    read, write = os.pipe()
+    try:
+        yield read, write
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def answer_of(function, *arguments):
+    """What a call gives in a process of its own."""
+    read, write = os.pipe()
+    with child(lambda: os.write(write, str(outcome(function, *arguments)).encode())):
+        os.close(write)
+        with os.fdopen(read) as answer:
+            text = answer.read()
+    check(text, "the process has failed")
+    return text
+
+
+@contextlib.contextmanager
+def waiter(function):
+    """A child that waits in this; gives its number, and what is readable when it has waited."""
+    def wait():
+        function()
+        os.write(tell, b"x")
+        os.read(blocked, 1)
+
+    with pipe() as (told, tell), child(wait) as pid:
+        wait_for(lambda: asleep(pid), "that it waits")
+        yield pid, told
+
+
+def waits(pid, told):
+    """True if nobody has woken it: whoever is woken runs, and tells before it sleeps again."""
+    return asleep(pid) and not readable(told, 0)
+
+
+# ---- descriptors that travel ---------------------------------------------------------------------
+
+RIGHTS = socket.SOL_SOCKET, socket.SCM_RIGHTS
+
+
+def rights(*fds):
+    return [(*RIGHTS, array.array("i", fds))]
+
+
+def received(channel, room=1, count=1, flags=0):
+    """The bytes, the descriptors, and the flags of a message."""
+    data, control, flags, _ = channel.recvmsg(room, socket.CMSG_SPACE(4 * count), flags)
+    fds = [fd for level, kind, part in control if (level, kind) == RIGHTS
+           for fd in array.array("i", part[:len(part) // 4 * 4])]
+    return data, fds, flags
 
 
 # ---- TCP -----------------------------------------------------------------------------------------
