@@ -1,8 +1,8 @@
 #!/bin/sh
 #
-# Checks pool.pml and lock.pml with spin: that the protocols keep their properties, and that spin
-# finds every fault that can be put in. Says what it found in TAP; any surprise makes the exit
-# status 1.
+# Checks pool.pml, lock.pml and queue.pml with spin: that the protocols keep their properties, and
+# that spin finds every fault that can be put in. Says what it found in TAP; any surprise makes the
+# exit status 1.
 #
 #     check.sh [DIRECTORY]
 #
@@ -86,6 +86,28 @@ GREEDY               |connection_lost|-DC=2 -DD=0|safety
 NEVER_REPLACED       |worker_missing|-DC=2 -DD=1|safety
 TRYLOCK              |cycle|-DC=2 -DD=0|cycles
 "
+queue="
+queue-no-death       |none|-DC=4 -DD=0 -DQ=2 -DHOLD=2|safety
+queue-two-deaths     |none|-DC=3 -DD=2|safety
+queue-no-room        |none|-DC=3 -DD=1 -DFULL=1|safety
+queue-ending         |none|-DENDING -DC=3 -DD=1|safety
+queue-never-spins    |none|-DENDING -DC=2 -DD=1|cycles
+numbers-rests        |none|-DNUMBERS -DC=3 -DD=1 -DSLOW=1|safety
+numbers-ending       |none|-DNUMBERS -DENDING -DC=2 -DD=1 -DSLOW=1|safety
+numbers-never-spins  |none|-DNUMBERS -DC=2 -DD=1 -DSLOW=1|cycles
+FIRST_END_KEPT       |worker_outlives|-DENDING -DC=1 -DD=0|safety
+NO_SIGNAL            |acceptor_outlives|-DENDING -DC=1 -DD=0|safety
+GOES_ON_WITHOUT_ROOM |connection_lost|-DC=2 -DD=0 -DFULL=1|safety
+CLOSED_BEFORE_SENT   |connection_lost|-DC=1 -DD=0|safety
+DROPPED_WHEN_FULL    |connection_lost|-DC=3 -DD=0|safety
+COPY_KEPT            |descriptor_left_open|-DC=1 -DD=0|safety
+UNBOUNDED            |lost_beyond_the_bound|-DENDING -DC=3 -DD=0|safety
+ACCEPTOR_NOT_ENDED   |accepted_at_the_end|-DENDING -DC=1 -DD=0|safety
+ACCEPTOR_NOT_REPLACED|client_forgotten|-DC=1 -DD=1|safety
+COOKIE_IGNORED       |served_twice|-DNUMBERS -DC=2 -DD=0 -DSLOW=1|safety
+NUMBER_ALONE_IS_TOLD |connection_lost|-DNUMBERS -DC=3 -DD=1|safety
+QUEUE_SURVIVES       |connection_lost|-DNUMBERS -DC=1 -DD=1|safety
+"
 
 # Makes and runs the checker for one line of the list; what it says is left in NAME/out.
 run()
@@ -140,6 +162,7 @@ list=$work/runs
 {
     printf '%s\n' "$pool" | sed 's/$/|pool.pml/'
     printf '%s\n' "$lock" | sed 's/$/|lock.pml/'
+    printf '%s\n' "$queue" | sed 's/$/|queue.pml/'
 } | sed '/^|/d; s/ *|/|/' >"$list"
 for lane in 1 0; do
     awk -v lane=$lane 'NR % 2 == lane' "$list" |
