@@ -185,9 +185,11 @@ static void move_connections(const struct supervisor *supervisor)
         while (way->put(queue, connection) == -1) { /* waits while the queue is full */
             if (errno == EPIPE)
                 return;
-            if (errno == EAGAIN)
+            if (errno == EINTR && way->rest)
+                way->rest(queue);
+            else if (errno == EAGAIN)
                 poll(&(struct pollfd){.fd = queue, .events = POLLOUT}, 1, -1);
-            else
+            else if (errno != EINTR)
                 run_short(config, &no_room, "cannot put a connection into the queue");
         }
         *proof = true;

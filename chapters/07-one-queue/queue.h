@@ -40,7 +40,7 @@ struct queue_way {
      * acceptor's still, and is put in again in a moment; EPIPE: the queue is broken. */
     int (*put)(int queue, int connection);
 
-    /* Called when a signal has interrupted accept4. NULL: that means nothing. */
+    /* Called when a signal has interrupted accept4 or `put`. NULL: that means nothing. */
     void (*rest)(int queue);
 };
 

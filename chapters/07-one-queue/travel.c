@@ -82,12 +82,13 @@ static uint64_t cookie_of(int connection)
     return cookie;
 }
 
-static int taken[2]; /* a pipe on which workers say which numbers they have copied */
+static int taken[2]; /* a pipe on which workers say which ones they have copied */
 
 /* What the acceptor still has of the connections that are on their way. */
 static struct {
     struct copy {
         bool open;
+        uint64_t cookie;
         int64_t sent_ms;
     } * by_number;
     int most, open;
@@ -123,13 +124,16 @@ static void close_copy(int number)
 /* Closes those of which a worker has its own by now. */
 static void close_taken(void)
 {
-    int numbers[256];
+    struct number numbers[64];
     ssize_t length;
 
     while ((length = read(taken[0], numbers, sizeof(numbers))) > 0) {
-        for (size_t i = 0; i < (size_t)length / sizeof(int); i++) {
-            int number = numbers[i];
-            if (number >= 0 && number < copies.most && copies.by_number[number].open)
+        for (size_t i = 0; i < (size_t)length / sizeof(*numbers); i++) {
+            int number = numbers[i].descriptor;
+            /* It may come late: from a worker that was stopped, or of an acceptor before this one.
+             */
+            if (number >= 0 && number < copies.most && copies.by_number[number].open &&
+                copies.by_number[number].cookie == numbers[i].cookie)
                 close_copy(number);
         }
     }
@@ -179,7 +183,8 @@ static int number_put(int queue, int connection)
         return -1;
     if (send(queue, &message, sizeof(message), MSG_NOSIGNAL) == -1)
         return -1;
-    copies.by_number[connection] = (struct copy){.open = true, .sent_ms = now_ms()};
+    copies.by_number[connection] =
+        (struct copy){.open = true, .cookie = message.cookie, .sent_ms = now_ms()};
     if (copies.open++ == 0)
         interrupt_accept(true);
     if (copies.open % LOOK_AFTER == 0)
@@ -228,8 +233,8 @@ static ssize_t number_take(int queue, int *connection)
         }
         if (*connection == -1)
             continue; /* it was closed: the acceptor has died, or thought that we had */
-        if (write(taken[1], &number.descriptor, sizeof(int)) == -1)
-            return -1; /* nobody has read 16,000 of them: there is no acceptor any more */
+        if (write(taken[1], &number, sizeof(number)) == -1)
+            return -1; /* nobody has read 4,000 of them: there has been no acceptor for long */
         return count;
     }
 }

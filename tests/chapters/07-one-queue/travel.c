@@ -150,6 +150,50 @@ static bool acceptor_dies(void)
     return served == 1 && strcmp(heard, "second") == 0;
 }
 
+/* A worker was so late to say what it has copied that the number is another connection's. */
+static bool late_word(void)
+{
+    int connection = saying("one"), other = saying("two");
+
+    if (by_number->way->put(queue[FIRST], connection) == -1)
+        return false;
+    pid_t worker = fork();
+    if (worker == 0) {
+        work_to_the_end(); /* it has copied it, and said so */
+        _exit(served == 1 ? 0 : 1);
+    }
+    int status = 0;
+    if (waitpid(worker, &status, 0) != worker || status != 0 || close(connection) == -1 ||
+        dup2(other, connection) == -1 || queue_open(queue, 16) == -1 ||
+        by_number->way->put(queue[FIRST], connection) == -1)
+        return false;
+    by_number->way->rest(queue[FIRST]);
+    return fcntl(connection, F_GETFD) != -1; /* it is on its way still */
+}
+
+static void a_late_word_of_a_number_closes_no_other_connection(void **state)
+{
+    (void)state;
+    expect_of(late_word);
+}
+
+static bool early_word(void)
+{
+    int connection = saying("one");
+
+    if (by_number->way->put(queue[FIRST], connection) == -1)
+        return false;
+    work_to_the_end();
+    by_number->way->rest(queue[FIRST]);
+    return fcntl(connection, F_GETFD) == -1;
+}
+
+static void a_copy_that_is_not_needed_any_more_is_closed(void **state)
+{
+    (void)state;
+    expect_of(early_word);
+}
+
 static void the_numbers_of_a_dead_acceptor_are_passed_over(void **state)
 {
     (void)state;
@@ -199,6 +243,8 @@ int main(void)
         cmocka_unit_test(a_number_that_means_another_connection_is_not_served),
         cmocka_unit_test(a_number_that_means_nothing_is_passed_over),
         cmocka_unit_test(the_numbers_of_a_dead_acceptor_are_passed_over),
+        cmocka_unit_test(a_late_word_of_a_number_closes_no_other_connection),
+        cmocka_unit_test(a_copy_that_is_not_needed_any_more_is_closed),
         cmocka_unit_test(says_that_descriptors_may_not_be_taken),
     };
 
