@@ -16,6 +16,9 @@ brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
 prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove --exec '' -j4 --failures $(1) 3<&- 4<&- || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
+# Of 07-pidfd, that of chapter 07.
+build_of  = build-$(firstword $(subst -, ,$*))
+
 # ---- learn --------------------------------------------------------------------------------------
 
 first:
@@ -45,11 +48,11 @@ test: ## test everything (a minute)
 chapter-%: ## build, test and time chapter NN, and say what to do next
 	$(call answer,build-$*,$(remake) test-$* && $(remake) time-$* && common/report/next.sh $*)
 
-trace-%: ## the system calls of chapter NN that matter, under strace
-	$(call answer,build-$*,common/setup.sh python3 strace && common/lab/strace.py $*)
+trace-%: ## the system calls that matter, by strace: NN, or 07-pidfd
+	$(call answer,$(build_of),common/setup.sh python3 strace && common/lab/strace.py $*)
 
-fds-%: ## who holds which descriptor in chapter NN, at a hand-over
-	$(call answer,build-$*,common/setup.sh python3 ss && common/lab/fds.py $*)
+fds-%: ## who holds which descriptor, at a hand-over: NN, or 07-pidfd
+	$(call answer,$(build_of),common/setup.sh python3 ss && common/lab/fds.py $*)
 
 break-%: ## provoke the failure that chapter NN speaks of
 	$(call answer,build-$* $(ballast),common/setup.sh python3 ss && common/lab/break.py $*)

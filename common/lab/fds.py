@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""fds.py NN: the table of descriptors of every process of chapter NN, before and after a hand-over.
+"""fds.py NAME: the table of descriptors of every process of a server, before and after a hand-over.
 
-Those of a chapter without a server are shown by look in its show.py.
+NAME is a chapter, or one of its servers: 04, 07-pidfd. Those of a chapter without a server are
+shown by look in its show.py.
 """
+import itertools
 import pathlib
 import socket
 import sys
@@ -15,33 +17,42 @@ import serving
 import tables
 
 
+def named(first, others, roles):
+    """These processes by what they are called; those that serve have numbers, as they were born."""
+    found, number = {roles.first: first}, itertools.count(1)
+    for pid in others:
+        called = program.called(pid)
+        found[called if called in roles.own else roles.other.format(next(number))] = pid
+    return found
+
+
 def show(name, roles):
     """A server with two workers, before a client has come, while one is served, and after it."""
-    master, other = roles
     with serving.running(registry.command(name), 2) as (process, port):
 
         def processes():
-            others = enumerate(program.children(process.pid), 1)
-            return {master: process.pid} | {other.format(number): pid for number, pid in others}
+            return named(process.pid, program.children(process.pid), roles)
 
         def holders():
             return {who for who, _, what in tables.named(processes()) if "connection" in what}
 
+        def is_served():  # by one who serves, and nobody else has it still
+            return len(held := holders()) == 1 and held.isdisjoint({roles.first, *roles.own})
+
         tables.show(processes(), "before: no client")
         with socket.create_connection(("127.0.0.1", port)):
-            program.wait_until(lambda: holders() and master not in holders(), "the hand-over")
+            program.wait_until(is_served, "the hand-over")
             tables.show(processes(), "a client is connected, and a process has it")
-        program.wait_until(lambda: not holders() - {master}, "the end of the connection")
+        program.wait_until(lambda: not holders() - {roles.first}, "the end of the connection")
         tables.show(processes(), "after: the client has gone")
 
 
 def main():
-    number, = sys.argv[1:] or sys.exit("usage: fds.py NN")
-    servers = chapters.servers(number)
-    if servers:
-        show(servers[0], chapters.roles(number))
+    name, = sys.argv[1:] or sys.exit("usage: fds.py NAME")
+    if name in registry.servers():
+        show(name, chapters.roles(name.partition("-")[0]))
     else:
-        chapters.said(number, "look", "tables of descriptors to show")()
+        chapters.said(name, "look", "tables of descriptors to show")()
 
 
 if __name__ == "__main__":

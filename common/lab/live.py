@@ -60,7 +60,7 @@ class Server:
 
     def __init__(self, name, process, port):
         self.process, self.port, self.log = process, port, process.stderr.fileno()
-        self.first, self.others = chapters.roles(registry.servers()[name].chapter.partition("-")[0])
+        self.first, self.others, _ = chapters.roles(name.partition("-")[0])
         self.rest, self.said = b"", collections.deque(maxlen=3)  # of the log
         self.served = collections.Counter()  # by pid, of those that live
         self.ended, self.by_ended = 0, 0  # how many have ended, and what they had served

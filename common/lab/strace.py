@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""strace.py NN: chapter NN under strace, with just the calls that matter, each behind who made it.
+"""strace.py NAME: a server under strace, with just the calls that matter, each behind who made it.
 
-A call that took a while is shown when it has returned. Reading and closing is shown for the
-descriptors that the other calls opened, not for those of the dynamic linker. What is run for a chapter without
-a server is TRACED in its show.py.
+NAME is a chapter, or one of its servers: 04, 07-pidfd. What is run for a chapter without a server
+is TRACED in its show.py. A call that took a while is shown when it has returned. Reading and
+closing is shown for the descriptors that the other calls opened, not for those of the dynamic
+linker; a look for messages that was not to wait, only if there was one.
 """
+import itertools
 import os
 import pathlib
 import re
@@ -23,9 +25,15 @@ import serving
 import terminal
 
 CALLS = ["accept4", "clone", "clone3", "fork", "vfork", "execve", "socketpair", "pipe2", "signalfd4", "listen", "socket",
-         "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group", "memfd_create", "connect"]
-WAITING = ["accept4", "recvmsg", "recvfrom", "read"]
-MARGIN = 9  # for who calls
+         "sendmsg", "recvmsg", "recvfrom", "sendto", "read", "write", "close", "dup2", "exit_group",
+         "memfd_create", "connect", "prctl", "epoll_wait", "epoll_pwait", "pidfd_open",
+         "pidfd_getfd"]
+WAITING = ["accept4", "recvmsg", "recvfrom", "read", "epoll_wait", "epoll_pwait"]
+MARGIN = 9  # for who calls, at least
+
+
+# How all servers say that they are ready; and what those are called that have ended before.
+READY, HELPER = r'write\(\d+, "listening on ', "helper {}"
 
 
 def joined(log):
@@ -58,7 +66,7 @@ def short(text):
     text = re.sub(r"msg_name=NULL, msg_namelen=0, |msg_namelen=0, |, msg_iovlen=1|, msg_controllen=\d+|, msg_flags=[\w|]+|cmsg_len=\d+, ", "", text)
     text = re.sub(r", child_tidptr=\w+|child_stack=NULL, |CLONE_CHILD_\w+\|", "", text)
     text = re.sub(r"/\* \d+ vars \*/|0x[0-9a-f]{8,} ", "", text).replace("], )", "])")
-    text = re.sub(r"\) +=", ") =", text)
+    text = re.sub(r"\{msg_namelen=0\}", "{...}", re.sub(r"\) +=", ") =", text))
     # What a descriptor for signals gives is a struct signalfd_siginfo, and begins with the signal's number.
     return re.sub(r'^read\((\d+), "\\(\d+)\\0\\0\\0.*, 128\) = 128$', signal_read, text)
 
@@ -67,27 +75,46 @@ def signal_read(found):
     return f"read({found[1]}, {{{signal.Signals(int(found[2], 8)).name}}}, 128) = 128"
 
 
-def fitted(who, text):
-    """The line of a call. Where it is too long, of a message only the descriptor in it is shown;
-    what still is goes on in the next line.
-    """
-    if MARGIN + len(text) > terminal.width():
-        text = re.sub(r"\{msg_iov=.*cmsg_type=(SCM_RIGHTS, cmsg_data=\[[\d, ]*\]).*\}(?=, )",
-                      r"{... \1}", text)
-    return terminal.folded(f"{who:<{MARGIN}}{text}", " " * (MARGIN + 4))
+# What is left out of a line that is too long, first to last.
+SHORTER = [
+    (r"(= \S+ E[A-Z]+) \(.*\)$", r"\1"),
+    # Of a message, all but the descriptor in it, or who has sent it.
+    (r"\{msg_iov=.*cmsg_type=(SCM_RIGHTS, cmsg_data=\[[\d, ]*\]).*\}(?=, )", r"{... \1}"),
+    (r"\{msg_iov=.*cmsg_type=(SCM_CREDENTIALS, )cmsg_data=\{(pid=\d+).*\}(?=, )", r"{... \1\2}"),
+    (r"\}, [A-Z_|]+\) =", "}, ...) ="),
+    (r", IPPROTO_IP\)", ", 0)"),
+    (r", NULL, 0\) =", ", ...) ="),
+]
+
+
+def fitted(who, text, margin=MARGIN):
+    """The line of a call. What is too long even when it is shortened goes on in the next line."""
+    for what, instead in SHORTER:
+        if margin + len(text) > terminal.width():
+            text = re.sub(what, instead, text)
+    return terminal.folded(f"{who:<{margin}}{text}", " " * (margin + 4))
 
 
 class Reader:
     """Turns a trace into lines, and knows who is who and which descriptors are of interest."""
 
-    def __init__(self, roles):
-        self.first, self.others = roles
-        self.names, self.open = {}, {}
+    def __init__(self, roles, calls):
+        self.roles = roles
+        self.numbers = {form: itertools.count(1) for form in (roles.other, HELPER)}
+        self.names, self.open, self.pidfds = {}, {}, {}
+        # How processes call themselves, later than who has made them speaks of them; and who ends
+        # before the server is ready.
+        named = [(pid, re.match(r'prctl\(PR_SET_NAME, "(.*)"\)', call)) for pid, call in calls]
+        self.own = {pid: found[1] for pid, found in named if found and found[1] in roles.own}
+        ready = next((n for n, (_, call) in enumerate(calls) if re.match(READY, call)), 0)
+        self.helpers = {pid for pid, call in calls[:ready] if call.startswith("+++ ")}
+        self.margin = max(MARGIN, *(len(name) + 1 for name in (roles.first, *roles.own)))
 
     def name(self, pid):
         if pid not in self.names:
-            count = len(self.names)
-            self.names[pid] = self.others.format(count) if count else self.first
+            form = HELPER if pid in self.helpers else self.roles.other
+            self.names[pid] = (self.roles.first if not self.names else self.own.get(pid) or
+                               form.format(next(self.numbers[form])))
         return self.names[pid]
 
     def line(self, pid, text):
@@ -112,6 +139,24 @@ class Reader:
             known.update(map(int, re.findall(r"\[(\d+), (\d+)\]", text)[-1]))
         elif call == "recvmsg":
             known.update(int(fd) for fds in re.findall(r"cmsg_data=\[([\d, ]+)\]", text) for fd in fds.split(","))
+            if sender := re.search(r"cmsg_data=\{pid=(\d+)", text):
+                text += f", of {self.name(int(sender[1]))}"
+            elif "MSG_DONTWAIT" in text and "EAGAIN" in text:
+                return None
+        elif call == "prctl":
+            if not (pid in self.own and text.startswith("prctl(PR_SET_NAME")):
+                return None
+        elif call in ("epoll_wait", "epoll_pwait"):
+            if not re.search(r", -1(, NULL, \d+)?\) = ", text):
+                return None
+        elif call == "pidfd_open":
+            self.pidfds[pid, result] = int(re.search(r"\d+", text)[0])
+            return None
+        elif call == "pidfd_getfd":
+            if result is not None and result >= 0:
+                known.add(result)
+                of = self.pidfds.get((pid, int(re.search(r"\d+", text)[0])))
+                text += f", out of {self.name(of)}" if of else ""
         elif call in ("read", "close", "recvfrom"):
             fd = int(re.match(r"\w+\((\d+)", text)[1])
             if fd not in known:
@@ -120,13 +165,15 @@ class Reader:
                 known.discard(fd)
         elif call == "write" and not re.match(r"write\((\d+)", text)[1] in {str(fd) for fd in known}:
             return None
-        return fitted(self.name(pid), short(text))
+        return fitted(self.name(pid), short(text), self.margin)
 
 
 def traced(command, log):
     # -D: the program is our child, and strace its grandchild, so that a signal reaches the program.
-    return ["strace", "-D", "-f", "-q", "-s", "20", "-e", "trace=" + ",".join(CALLS),
-            "-e", "signal=none", "-o", log, *map(str, command)]
+    # ?: not every machine has every call. Of signals only how SIGKILL ended a process.
+    calls = ",".join(f"?{call}" for call in CALLS)
+    return ["strace", "-D", "-f", "-q", "-s", "20", "-e", f"trace={calls}",
+            "-e", "signal=kill", "-o", log, *map(str, command)]
 
 
 def finished(log):
@@ -143,21 +190,21 @@ def finished(log):
 
 
 def main():
-    number, = sys.argv[1:] or sys.exit("usage: strace.py NN")
-    servers = chapters.servers(number)
+    name, = sys.argv[1:] or sys.exit("usage: strace.py NAME")
     with tempfile.TemporaryDirectory() as folder:
         log = os.path.join(folder, "trace")
-        if servers:
-            with serving.running(traced(registry.command(servers[0]), log), 2) as (_, port):
+        if name in registry.servers():
+            with serving.running(traced(registry.command(name), log), 2) as (_, port):
                 subprocess.run([paths.LOAD, "-T", "-L", "-c", "1", "-n", "2", "-p", str(port)],
                                stdout=subprocess.DEVNULL, check=True)
                 time.sleep(0.2)  # for the server to see the end of the last connection
         else:
-            command = chapters.said(number, "TRACED", "calls to show")
+            command = chapters.said(name, "TRACED", "calls to show")
             subprocess.run(traced(command, log), stdout=subprocess.DEVNULL, check=True)
         text = finished(log)
-    reader = Reader(chapters.roles(number))
-    for pid, call in joined(text):
+    calls = joined(text)
+    reader = Reader(chapters.roles(name.partition("-")[0]), calls)
+    for pid, call in calls:
         line = reader.line(pid, call)
         if line:
             print(line)

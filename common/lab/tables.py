@@ -51,6 +51,15 @@ def _unix_peers():
     return dict(re.findall(r" (\d+) +\S+ (\d+) *$", listing, re.M))
 
 
+def _by_pidfd(processes, name, number):
+    """Which process a pidfd of the process NAME stands for: pidfd_open(2), "nobody" that lives."""
+    with contextlib.suppress(OSError):
+        text = pathlib.Path(f"/proc/{processes[name]}/fdinfo/{number}").read_text()
+        pid = int(re.search(r"^Pid:\s*(-?\d+)", text, re.M)[1])
+        return next((who for who, each in processes.items() if each == pid), "nobody")
+    return "nobody"
+
+
 def named(processes):
     """Rows (process, descriptor, what it is) for processes given as {"master": pid, ...}."""
     tables = {name: descriptors(pid) for name, pid in processes.items()}
@@ -61,7 +70,7 @@ def named(processes):
         for target in table.values():
             holders.setdefault(target, []).append(name)
 
-    def what(name, target):
+    def what(name, number, target):
         inode = re.fullmatch(r"socket:\[(\d+)\]", target)
         if inode and inode[1] in tcp:
             return tcp[inode[1]]
@@ -69,12 +78,14 @@ def named(processes):
             others = holders.get(f"socket:[{peers[inode[1]]}]", [])
             others = list(dict.fromkeys(other for other in others if other != name)) or others[:1]
             return "channel to " + (others[0] if len(others) == 1 else "nobody" if not others else " and ".join(others))
-        for kind, name_of_it in (("signalfd", "signals"), ("eventpoll", "epoll instance"), ("pidfd", "pidfd of a worker")):
+        if "pidfd" in target:
+            return f"pidfd of {_by_pidfd(processes, name, number)}"
+        for kind, name_of_it in (("signalfd", "signals"), ("eventpoll", "epoll instance")):
             if kind in target:
                 return name_of_it
         return target
 
-    return [(name, number, what(name, target))
+    return [(name, number, what(name, number, target))
             for name, table in tables.items() for number, target in table.items() if number > 2 or "socket:" in target]
 
 

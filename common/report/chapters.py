@@ -9,8 +9,10 @@ not have:
     measure(name)    its measurement, make time-NN: what it writes is called NAME, which is
                      "chapter-NN", or begins with that and a hyphen
     break_it()       its failure, make break-NN
-    ROLES            who is who in traces and tables of descriptors: a name for the first process,
-                     and one for the others; by default "master" and "worker {}"
+    ROLES            who is who in traces, plots and tables of descriptors: a name for the first
+                     process, and one for the others; by default "master" and "worker {}". Behind
+                     these, the names of children that call themselves so (PR_SET_NAME in prctl(2)),
+                     and serve nobody
     COMPARED         True: its own server stands beside those of the other chapters, in make
                      compare, peers, cost, growth and knee
     BESIDE           the names of others of its servers, which stand there too in make peers and cost
@@ -24,6 +26,7 @@ and of a chapter without a server:
 
 It may import whatever lies in common/report and common/lab.
 """
+import collections
 import functools
 import importlib.util
 import sys
@@ -31,6 +34,11 @@ import sys
 import paths
 import program
 import registry
+
+
+# Who is who: what the first process is called, and the others, by str.format with the number of
+# one; but those of them that call themselves by a name in `own` are called that.
+Roles = collections.namedtuple("Roles", "first other own")
 
 
 def rooms():
@@ -76,8 +84,9 @@ def servers(number):
 
 
 def roles(number):
-    """Two names: of the first process, and of the others, by str.format with the number of one."""
-    return getattr(show(number), "ROLES", ("master", "worker {}"))[:2]
+    """Who is who among the processes that a chapter starts."""
+    first, other, *own = getattr(show(number), "ROLES", ("master", "worker {}"))
+    return Roles(first, other, tuple(own))
 
 
 def having(name):

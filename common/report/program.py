@@ -68,6 +68,13 @@ def look_at(pid):
         return None
 
 
+def called(pid):
+    """What a process is called: after its program, or as it calls itself. None when it has gone."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    return None
+
+
 def parents():
     """The parent of each process there is, by number."""
     found = {}

@@ -27,7 +27,7 @@ def measure(name):
 '''
 EIGHT = '''
 import plots, tables
-ROLES = "boss", "hand {}"
+ROLES = "boss", "hand {}", "ear", "eye"
 TRACED = ["true"]
 def break_it():
     print("breaks", tables.__name__)
@@ -59,8 +59,8 @@ def test_rooms_are_found_and_nothing_else():
 
 
 def test_what_a_room_says_is_found():
-    tap.equal(chapters.roles("07"), ("master", "worker {}"))
-    tap.equal(chapters.roles("08"), ("boss", "hand {}"))
+    tap.equal(chapters.roles("07"), ("master", "worker {}", ()))
+    tap.equal(chapters.roles("08"), ("boss", "hand {}", ("ear", "eye")))
     tap.equal([chapters.servers(number) for number in ("07", "08")], [["07", "07-odd"], []])
     tap.equal(chapters.having("measure"), ["07"])
     tap.equal(chapters.compared(), ["07"])
