@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """live.py NAME [SECONDS]: a server at work, as it is now, drawn anew twice a second until Ctrl-C.
 
-NAME is a chapter, or one of its servers: 04, 04-onefile, 05-python. What is shown stands where everybody can
-look: states, CPU time and descriptors in /proc, the backlog in ss, and who is given how many connections in
-the server's own log.
+NAME is a chapter, or one of its servers: 04, 04-onefile, 05-python. What is shown stands where
+everybody can look: states, CPU time and descriptors in /proc, the backlog and a queue in ss, and
+who is given how many connections in the server's own log.
 """
 import collections
 import contextlib
+import fcntl
+import functools
 import itertools
 import os
 import pathlib
@@ -38,21 +40,30 @@ STATES = {"R": "runs", "S": "waits", "D": "waits (disk)", "I": "waits", "T": "st
 KEYS = {
     "k": "kill a process that serves (SIGKILL)",
     "z": "stop one (SIGSTOP); again: let it go on",
-    "s": "one more client that connects and is silent",
-    "l": "let the silent ones leave",
-    "+": "one more client of the load",
-    "-": "one less",
+    "a": "kill the {}",  # where one serves nobody
+    "s l": "one more client that connects and is silent; let them all leave",
+    "+ -": "one more client of the load; one less",
     "q": "end; so does Ctrl-C",
 }
 
 # Its CPU time is in ticks, that of those that it has waited for beside its own.
-Process = collections.namedtuple("Process", "pid state ticks reaped_ticks")
+Process = collections.namedtuple("Process", "pid called state ticks reaped_ticks")
 
 
 def look_at(pid):
     """A process, or None if it has gone."""
     fields = program.look_at(pid)
-    return fields and Process(pid, fields[0], sum(map(int, fields[11:13])), sum(map(int, fields[13:15])))
+    return fields and Process(pid, program.called(pid), fields[0], sum(map(int, fields[11:13])),
+                              sum(map(int, fields[13:15])))
+
+
+@functools.cache
+def message_size():
+    """What the kernel counts for a message of a few bytes that nobody has received yet."""
+    first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with first, second:
+        first.send(b"\0")
+        return int.from_bytes(fcntl.ioctl(first, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 class Server:
@@ -60,8 +71,9 @@ class Server:
 
     def __init__(self, name, process, port):
         self.process, self.port, self.log = process, port, process.stderr.fileno()
-        self.first, self.others, _ = chapters.roles(name.partition("-")[0])
+        self.roles = chapters.roles(name.partition("-")[0])
         self.rest, self.said = b"", collections.deque(maxlen=3)  # of the log
+        self.queued = 0  # how many have gone into a queue, where there is one
         self.served = collections.Counter()  # by pid, of those that live
         self.ended, self.by_ended = 0, 0  # how many have ended, and what they had served
         self.gone = collections.deque(maxlen=100)  # those that have ended last
@@ -80,7 +92,10 @@ class Server:
         return True
 
     def hear(self, line):
-        if given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$|worker (\d+) accepts descriptor \d+$", line):
+        if re.search(r"descriptor \d+ goes into the queue$", line):
+            self.queued += 1
+        elif given := re.search(r"descriptor \d+ goes to (?:worker|child) (\d+)$|"
+                                r"worker (\d+) (?:accepts|takes) descriptor \d+$", line):
             who = int(given[1] or given[2])
             if who in self.gone:  # who is counted among the ended already
                 self.by_ended += 1
@@ -90,14 +105,28 @@ class Server:
             self.said.append(f"{time.strftime('%H:%M:%S')}  {line}")
 
     def processes(self):
-        """The first, and those that descend from it, in the order of their numbers."""
+        """The first, and its descendants: who serves nobody, then the others by number."""
         found = [look_at(pid) for pid in program.descendants(self.process.pid)]
         others = {process.pid: process for process in found if process}
-        self.numbers = {pid: number for pid, number in self.numbers.items() if pid in others}
-        for pid in sorted(others.keys() - self.numbers.keys()):  # the lowest that is free
+        serve = {pid for pid, process in others.items() if process.called not in self.roles.own}
+        self.numbers = {pid: number for pid, number in self.numbers.items() if pid in serve}
+        for pid in sorted(serve - self.numbers.keys()):  # the lowest that is free
             self.numbers[pid] = next(i for i in itertools.count(1) if i not in self.numbers.values())
         first = look_at(self.process.pid)
-        return ([first] if first else []) + sorted(others.values(), key=lambda one: self.numbers[one.pid])
+        found = sorted(others.values(), key=lambda one: self.numbers.get(one.pid, 0))
+        return [first, *found] if first else found
+
+    def name(self, process):
+        if process.pid == self.process.pid:
+            return self.roles.first
+        if process.pid in self.numbers:
+            return self.roles.other.format(self.numbers[process.pid])
+        return process.called
+
+    def keys(self):
+        """What each key is for."""
+        return {key: meaning.format(*self.roles.own) for key, meaning in KEYS.items()
+                if "{" not in meaning or self.roles.own}
 
     def backlog(self):
         """How many connections wait to be accepted, and how many may."""
@@ -107,6 +136,22 @@ class Server:
         if not listeners:
             return "-", "-"
         return tuple(sum(int(listener[column]) for listener in listeners) for column in (1, 2))
+
+    def in_queue(self, processes):
+        """How many connections are in the queue, which is filled by who serves nobody; or None.
+
+        The kernel counts a message, of one byte or of some, as what it takes up, for its sender.
+        """
+        held = [target for process in processes if process.called in self.roles.own
+                for target in tables.descriptors(process.pid).values()]
+        inodes = {target[len("socket:["):-1] for target in held if target.startswith("socket:[")}
+        if not inodes:
+            return None
+        listing = subprocess.run(["ss", "-xanH"],
+                                 stdout=subprocess.PIPE, text=True, check=False).stdout
+        found = re.findall(r"^u_seq +\S+ +\d+ +(\d+) +\S+ +(\d+) ", listing, re.M)
+        sent = [int(unread) for unread, inode in found if inode in inodes]
+        return sum(sent) // message_size() if sent else None
 
     def look(self, silent):
         """What it does as a whole, and a row for each process."""
@@ -128,7 +173,10 @@ class Server:
             counts = {"at work": len(ports) - quiet, "silent": quiet}
             return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
 
-        given = self.by_ended + sum(self.served.values())
+        served = self.by_ended + sum(self.served.values())
+        given = self.queued or served
+        # Where workers are programs nobody may say who takes what from the queue.
+        known = served or not self.queued
         seen = self.served.keys() | before.keys()
         gone = seen - {process.pid for process in processes} - {self.process.pid, ENDED}
         self.ended += len(gone)
@@ -138,17 +186,23 @@ class Server:
         for process in processes:
             descriptors = tables.descriptors(process.pid)
             first = process.pid == self.process.pid
-            rows.append((self.first if first else self.others.format(self.numbers[process.pid]), process.pid,
+            serves = known and process.pid in self.numbers
+            rows.append((self.name(process), process.pid,
                          STATES.get(process.state, process.state), percent(process.pid, process.ticks),
-                         len(descriptors) or "", "" if first else f"{self.served[process.pid]:,}", held(descriptors)))
+                         len(descriptors) or "", f"{self.served[process.pid]:,}" if serves else "",
+                         held(descriptors)))
             if first and self.ended:
                 reaped = percent(ENDED, process.reaped_ticks)
-                ended = f"{self.ended:,} ended", "", "", reaped, "", f"{self.by_ended:,}", ""
+                by_ended = f"{self.by_ended:,}" if known else ""
+                ended = f"{self.ended:,} ended", "", "", reaped, "", by_ended, ""
         if self.ended and processes:
             rows.append(ended)
         rate, self.given = (given - self.given) / passed, given
         waiting, room = self.backlog()
-        return f"{rate:,.0f} connections a second, {given:,} so far; in the backlog: {waiting} of {room}", rows
+        queue = self.in_queue(processes)
+        where = f"in the backlog: {waiting} of {room}" if queue is None else \
+            f"backlog: {waiting} of {room}, queue: {queue}"
+        return f"{rate:,.0f} connections a second, {given:,} so far; {where}", rows
 
 
 class Load:
@@ -192,8 +246,9 @@ def page(title, server, load, keys):
     columns, height = terminal.width(), os.get_terminal_size(1).lines if os.isatty(1) else 1000
     status, rows = server.look(load.ports())
     head = [title, f"load: {len(load.busy)} clients, and {len(load.silent)} that are silent", status, ""]
-    foot = [""] + ([f"  {key}  {meaning}" for key, meaning in KEYS.items()] if keys and height >= 24 else
-                   [" ".join(KEYS)] if keys else [])
+    meanings = server.keys()
+    said_long = [f"  {key:<3}  {meaning}" for key, meaning in meanings.items()]
+    foot = ["", *(said_long if height >= 24 else [" ".join(meanings)])] if keys else [""]
     foot += [f"or in a second terminal: kill PID; nc 127.0.0.1 {server.port}"] if keys else []
     said = [f"  {line}" for line in server.said]
     layout = "{:<11}{:>8}  {:<17}{:>6}{:>13}{:>9}  {}".format
@@ -230,7 +285,9 @@ def draw(lines, screen):
 
 def press(key, server, load):
     """Does what a key is for. Returns False at the end."""
-    serving_ones = [process for process in server.processes() if process.pid != server.process.pid]
+    others = [process for process in server.processes() if process.pid != server.process.pid]
+    serving_ones = [process for process in others if process.called not in server.roles.own]
+    no_server = [process for process in others if process.called in server.roles.own]
     stopped = [process for process in serving_ones if process.state == "T"]
     with contextlib.suppress(ProcessLookupError):
         if key == "k" and serving_ones:
@@ -239,6 +296,8 @@ def press(key, server, load):
             os.kill(stopped[0].pid, signal.SIGCONT)
         elif key == "z" and serving_ones:
             os.kill(serving_ones[0].pid, signal.SIGSTOP)
+        elif key == "a" and no_server:
+            os.kill(no_server[0].pid, signal.SIGKILL)
     if key == "s":
         load.one_more_silent()
     elif key == "l":

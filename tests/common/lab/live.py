@@ -12,12 +12,14 @@ import sys
 import termios
 import time
 import types
+import unittest.mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import screen  # noqa: E402
 import tap  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/report"))
+import chapters  # noqa: E402
 import registry  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/lab"))
@@ -94,15 +96,12 @@ def on_screen(name, **size):
 
 
 def until_it_has_served(name):
-    """All that live.py writes without a terminal until the server has served somebody, and it is ended.
-
-    Where workers accept no log tells of that.
-    """
-    served = "" if "accept" in registry.servers()[name].can else "[1-9]"
+    """What live.py writes without a terminal until the server has served somebody."""
     out = ""
     with subprocess.Popen([LIVE, name, "1000"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as process:
-        while not re.search(rf"second, {served}[\d,]* so far.*\n\n\n", out, re.S) and (line := process.stdout.readline()):
+        served = re.compile(r"second, [1-9][\d,]* so far.*\n\n\n", re.S)
+        while not served.search(out) and (line := process.stdout.readline()):
             out += line
         process.terminate()
         rest, errors = process.communicate()
@@ -115,7 +114,33 @@ def test_every_server_is_shown_without_a_terminal_too():
         out = until_it_has_served(name)
         tap.expect(out.startswith(registry.label(name)), out)
         tap.expect("\033" not in out and max(map(len, out.splitlines())) <= 80, out)
-        tap.expect(re.search(r"^master +\d+ +\w+", out, re.M), out)
+        roles = chapters.roles(name.partition("-")[0])
+        for who in roles.first, *roles.own:
+            tap.expect(re.search(rf"^{who} +\d+ +\w+", out, re.M), out)
+        queue = re.search(r"^\d.*; backlog: \d+ of \d+, queue: \d+$", out, re.M)
+        tap.equal(bool(queue), bool(roles.own))
+
+
+def test_where_nobody_says_who_serves_nothing_is_said_of_that():
+    row = r"^worker 1 +\d+ .* \d+ %  +\d+"
+    for name, served in ("07", r" +\d+"), ("07-exec", ""):
+        out = until_it_has_served(name)
+        tap.expect(re.search(rf"{row}{served}(  \d at work)?$", out, re.M), out)
+
+
+def test_messages_in_a_queue_are_counted_whatever_their_size():
+    for size in 1, 16:
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for number in range(3):
+            ends[0].send(bytes(size))
+            process = live.Process(os.getpid(), "ear", "R", 0, 0)
+            server = types.SimpleNamespace(roles=chapters.Roles("chief", "hand {}", ("ear",)))
+            held = {3: os.readlink(f"/proc/self/fd/{ends[0].fileno()}")}
+            with unittest.mock.patch.object(live.tables, "descriptors", return_value=held):
+                tap.equal(live.Server.in_queue(server, [process]), number + 1)
+            tap.equal(live.Server.in_queue(server, [process._replace(called="any")]), None)
+        for end in ends:
+            end.close()
 
 
 def test_it_ends_after_the_time_that_it_is_given():
@@ -146,6 +171,36 @@ def test_silent_clients_hold_all_workers_and_the_others_wait():
         view.press("ssss")
         view.wait_for(r"(?s)load: 4 clients, and 4 that are silent\n0 connections a second.*backlog: [1-9]\d* of "
                         r".*(1 silent.*){4}")
+        view.press("l")
+        view.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
+
+
+def test_who_serves_nobody_has_a_key_of_its_own():
+    with on_screen("07", lines=25) as view:
+        acceptor = view.wait_for(r"^acceptor +(\d+)")[1]
+        worker = view.wait_for(r"^worker 1 +(\d+)")[1]
+        view.wait_for("^  a    kill the acceptor$")
+        view.press("k")
+        view.wait_for(rf"(?s)^acceptor +{acceptor}\b.*^worker 1 +(?!{worker}\b)\d+.*"
+                      f"worker {worker} died of signal 9")
+        view.press("a")
+        view.wait_for(rf"(?s)^acceptor +(?!{acceptor}\b)\d+.*acceptor {acceptor} died of signal 9")
+        view.wait_for(r"^2 ended ")
+        view.wait_for(r"^[1-9]\d* connections a second")
+    with on_screen("04") as view:
+        view.press("a")
+        view.wait_for("^worker 4 ")
+        tap.expect("\n  k " in view.page() and "\n  a " not in view.page(), view.page())
+
+
+def test_what_waits_in_a_queue_is_beside_the_backlog():
+    with on_screen("07") as view:
+        view.wait_for(r"backlog: 0 of \d+, queue: \d$")
+        view.press("ssss")
+        view.wait_for(r"(?s)^0 connections a second.*backlog: 0 of \d+, queue: [1-9]\n"
+                      r".*(1 silent.*){4}")
+        view.press("s" * 30)
+        view.wait_for(r"backlog: [1-9]\d* of \d+, queue: 1[5-9]$")
         view.press("l")
         view.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
 
