@@ -45,17 +45,17 @@ SECTIONS = [
             "What happens between accept and close, in which process, and when? A trace of the "
             "real servers shows a burst of connections, process by process.", "timeline", [
                 Plot("timeline",
-                     "For each design a row for the master and one for each process that serves; "
-                     "time in milliseconds to the right, on one axis for both. Bars are what a "
-                     "process does, coloured by kind: accept, fork and exit, hand-over and report, "
-                     "echo, close; thin lines are waiting.",
-                     "Follow a connection from the master's row to the row of the process that "
+                     "For each design a row for who accepts, the master or an acceptor, and one "
+                     "for each process that serves; time in milliseconds to the right, on one axis "
+                     "for all. Bars are what a process does, coloured by kind: accept, fork and "
+                     "exit, hand-over and report, echo, close; thin lines are waiting.",
+                     "Follow a connection from the first row to the row of the process that "
                      "serves it. Thin lines are waiting. What is long in one design and missing in "
-                     "the other is what the design saves."),
+                     "another is what the design saves."),
                 Plot("timeline-*",
-                     "The same for one server by itself: a row for the master and one for each "
-                     "process that serves; time in milliseconds to the right; bars are what a "
-                     "process does, coloured by kind.",
+                     "The same for one server by itself: a row for the master or acceptor and one "
+                     "for each process that serves; time in milliseconds to the right; bars are "
+                     "what a process does, coloured by kind.",
                      "One server by itself, with the time axis to its own measure."),
             ]),
     Section(LOADED, "growth", "", "What grows with what",

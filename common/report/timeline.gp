@@ -27,10 +27,9 @@ set yrange [y(panels - 1, processes + 0.6):y(0, -gap)]
 set ytics () scale 0
 do for [panel = 1:panels] {
     set for [row = 1:processes] ytics add ((forks(panel) ? "a child" : "worker ".row) y(panel - 1, row))
-    set ytics add ("master" y(panel - 1, 0))
+    set ytics add (name(firsts, panel) y(panel - 1, 0))
     # (The spaces behind a change of font are of the kind that no SVG viewer leaves out.)
-    set label sprintf("{/*1.5:Bold %s ms}  {/:Bold %s:} %s", word(lengths, panel), name(titles, panel), \
-        forks(panel) ? "each waits for a process to be made" : "the processes are there already") \
+    set label sprintf("{/*1.5:Bold %s ms}  {/:Bold %s:} %s", word(lengths, panel), name(titles, panel), name(hows, panel)) \
         at graph 0, first y(panel - 1, -0.85)
 }
 set title sprintf("%d connections, from the first accept until the last echo", connections)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws what happened to 20 connections, process by process, from a trace of the real server.
 
-timeline.py [NAME]: of one server; without NAME, fork and prefork on one time axis.
+timeline.py [NAME]: of one server; without NAME, fork, prefork and the queue on one time axis.
 """
 import collections
 import contextlib
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import chapters
 import gnuplot
 import paths
 import program
@@ -50,14 +51,16 @@ def read(trace, first=0):
 
 # The calls from accept to the end of it. The master: accept, give (fork or sendmsg), drop (closes its
 # copy), done (waitpid, or the read of the report). The process that serves: take (fork, or recvmsg),
-# recv, send, close, leave (exit, or the report). Where that process accepts by itself there is no
-# give and no drop, and with its close the connection is done.
+# recv, send, close, leave (exit, or the report). What there is not is None: where a process accepts
+# and does nothing else, the acceptor, who serves reports nothing; where who serves accepts by
+# itself, there is no give and no drop either. Where only a number is given (by send) it is taken by
+# pidfd_getfd, and when the acceptor closes its copy the connection has long been served.
 Connection = collections.namedtuple("Connection", "accept give drop done take recv send close leave")
 
 
-def follow(accept, events, workers=()):
-    """What happened to a connection, which one of these workers has accepted, or else the master. None
-    if that is not complete."""
+def follow(accept, events, workers=(), acceptor=None):
+    """What happened to a connection, which one of these workers has accepted, or the acceptor, or
+    else the master. None if that is not complete."""
     def first(condition):
         return next(filter(condition, events))
 
@@ -75,17 +78,20 @@ def follow(accept, events, workers=()):
     try:
         if accept.pid in workers:
             recv, send, close = served(accept, accept.other)
-            return Connection(accept, None, None, close, accept, recv, send, close, close)
+            return Connection(accept, None, None, None, accept, recv, send, close, None)
         give = first(lambda e: e.pid == accept.pid and e.begin >= accept.end and e.result > 0
-                     and (e.call == "fork" or e.call == "sendmsg" and e.socket == accept.socket))
+                     and (e.call == "fork" or e.call == "sendmsg" and e.socket == accept.socket
+                          or e.call == "send" and accept.pid == acceptor))
         forked = give.call == "fork"
         take = first(lambda e: e.call == give.call and e.pid == give.result if forked
-                     else e.call == "recvmsg" and e.socket == accept.socket)
+                     else e.call in ("recvmsg", "pidfd_getfd") and e.socket == accept.socket)
         # The child has the number of its parent, a worker has one of its own.
         connection = accept.other if forked else take.other
 
-        drop = calls(accept, give.end, ("close",), accept.other)[0]
+        drop = calls(accept, give.end, ("close",), accept.other)[0] if give.call != "send" else None
         recv, send, close = served(take, connection)
+        if accept.pid == acceptor:
+            return Connection(accept, give, drop, None, take, recv, send, close, None)
         if forked:
             leave = calls(take, close.end, ("exit",), None)[0]
             done = first(lambda e: e.pid == accept.pid and e.call == "waitpid" and e.result == take.pid)
@@ -98,9 +104,13 @@ def follow(accept, events, workers=()):
     return Connection(accept, give, drop, done, take, recv, send, close, leave)
 
 
-def connections(events, workers=()):
+def connections(events, workers=(), acceptor=None):
     """All that were accepted, in this order; None for one that is not complete."""
-    return [follow(e, events, workers) for e in events if e.call.startswith("accept") and e.result >= 0]
+    accepted = [e for e in events if e.call.startswith("accept") and e.result >= 0]
+    # An acceptor waits in accept: as long as the shortest takes that is work, and before, waiting.
+    work = min((e.end - e.begin for e in accepted if e.pid == acceptor), default=0)
+    accepted = [e._replace(begin=e.end - work) if e.pid == acceptor else e for e in accepted]
+    return [follow(e, events, workers, acceptor) for e in accepted]
 
 
 def begin_of(burst):
@@ -127,12 +137,13 @@ def lanes(spans):
         yield lane
 
 
-def bars(burst, workers):
-    """The bars of a burst. Row 0 is the master's; then a row for each worker, the pids of a pool. Without
-    them each connection has a child of its own, and the children that do not live at once share a row."""
-    begin, end = begin_of(burst), max(c.done.end for c in burst)
+def bars(burst, workers, first="master"):
+    """The bars of a burst. Row 0 is that of the master or acceptor, called FIRST; then a row for
+    each worker, the pids of a pool. Without them each connection has a child of its own, and the
+    children that do not live at once share a row."""
+    begin, end = begin_of(burst), max((c.done or c.close).end for c in burst)
     for row, pid in enumerate([burst[0].accept.pid, *workers]):
-        yield Bar(row, "waits", begin, end, 0, f"worker {row}" if row else "master", "exists", pid, -1)
+        yield Bar(row, "waits", begin, end, 0, f"worker {row}" if row else first, "exists", pid, -1)
 
     if workers:
         rows = [1 + workers.index(c.take.pid) for c in burst]
@@ -142,7 +153,8 @@ def bars(burst, workers):
 
     for number, (c, row) in enumerate(zip(burst, rows), 1):
         def master(kind, event):
-            return Bar(0, kind, event.begin, event.end, number, "master", event.call, c.accept.pid, c.accept.other)
+            return Bar(0, kind, event.begin, event.end, number, first, event.call,
+                       c.accept.pid, c.accept.other)
 
         def process(kind, begin, end, what):
             name = f"worker {row}" if workers else f"child {number}"
@@ -155,14 +167,18 @@ def bars(burst, workers):
             continue
         yield master("accept", c.accept)
         yield master(arrival, c.give)
-        yield master("close", c.drop)
-        yield master(departure, c.done)
+        if c.drop:
+            yield master("close", c.drop)
+        if c.done:
+            yield master(departure, c.done)
         if not workers:
             yield process("waits", c.give.begin, c.done.end, "exists")
         yield process(f"{arrival}, under way", c.give.begin, c.take.end, c.give.call)
         yield process(arrival, c.take.end, c.recv.begin, "begins")
         yield process("echo", c.recv.begin, c.send.end, "recv, send")
         yield process("close", c.close.begin, c.close.end, "close")
+        if not c.leave:
+            continue
         if workers:
             yield process(departure, c.leave.begin, c.leave.end, "report")
         else:
@@ -188,8 +204,14 @@ class Server:
         own = f"/proc/{os.getpid()}/fd"
         command = ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *registry.command(name)]
         self.process, self.port = stack.enter_context(serving.running(command, WORKERS))
-        # Whom it has forked before the first client came; in chapter 1 nobody.
-        self.workers = [e.result for e in read(self.trace) if e.call == "fork" and e.pid == self.process.pid]
+        # Whom it has forked before the first client came, and who lives; in chapter 1 nobody.
+        roles = chapters.roles(name.partition("-")[0])
+        alive = {pid: program.called(pid) for pid in program.children(self.process.pid)}
+        self.acceptor = next((pid for pid, called in alive.items() if called in roles.own), None)
+        self.first = alive.get(self.acceptor, roles.first)
+        born = [e.result for e in read(self.trace)
+                if e.call == "fork" and e.pid == self.process.pid]
+        self.workers = [pid for pid in born if pid in alive and pid != self.acceptor]
         self.bursts = []
 
     def load(self):
@@ -204,7 +226,7 @@ class Server:
         deadline = time.monotonic() + 30
         while True:
             time.sleep(0.005)
-            burst = connections(read(self.trace, before), self.workers)
+            burst = connections(read(self.trace, before), self.workers, self.acceptor)
             if len(burst) == CONNECTIONS and None not in burst:
                 return burst
             lost = count(self.trace)[1]
@@ -215,6 +237,16 @@ class Server:
     def quartile(self, which):
         """The burst than which so many quarters of the bursts are shorter."""
         return sorted(self.bursts, key=length)[which * len(self.bursts) // 4]
+
+    def bars(self):
+        """Those of the burst that is drawn, in the order of their beginning."""
+        return sorted(bars(self.quartile(1), self.workers, self.first), key=lambda bar: bar.begin)
+
+    def how(self):
+        """How a connection finds its process."""
+        return "each waits for a process to be made" if not self.workers else \
+            "whoever is idle takes the next" if self.acceptor else \
+            "the processes are there already"
 
 
 def length(burst):
@@ -239,45 +271,46 @@ def trace(names):
 
 # ---- what comes out ----
 
-# Those of which the third is True are there only where the master hands over.
+# None where there is no such thing.
 PHASES = [
-    ("accept", lambda c: c.accept.end - c.accept.begin, True),
-    ("fork or sendmsg, the master's call", lambda c: c.give.end - c.give.begin, True),
-    ("from that call until the process runs", lambda c: c.take.end - c.give.begin, True),
-    ("until it reads", lambda c: c.recv.begin - c.take.end, False),
-    ("echo", lambda c: c.send.end - c.recv.begin, False),
-    ("all of this: from accept to echo", lambda c: c.send.end - begin_of([c]), False),
-    ("close", lambda c: c.close.end - c.close.begin, False),
-    ("exit until reaped, or report until read", lambda c: c.done.end - c.leave.begin, True),
+    ("accept", lambda c: c.give and c.accept.end - c.accept.begin),
+    ("the call that hands it on", lambda c: c.give and c.give.end - c.give.begin),
+    ("from that call until the process runs", lambda c: c.give and c.take.end - c.give.begin),
+    ("until it reads", lambda c: c.recv.begin - c.take.end),
+    ("echo", lambda c: c.send.end - c.recv.begin),
+    ("all of this: from accept to echo", lambda c: c.send.end - begin_of([c])),
+    ("close", lambda c: c.close.end - c.close.begin),
+    ("exit until reaped, or report until read", lambda c: c.done and c.done.end - c.leave.begin),
 ]
 
 
 def show(name, servers):
     """Prints and keeps the table: of all bursts, not only of those that are drawn."""
-    hand_over = any(server.bursts[0][0].give for server in servers)
-
-    def median(server, phase, handed):
-        if handed and not server.bursts[0][0].give:
-            return "-"
-        return f"{stats.median(phase(c) for burst in server.bursts for c in burst) / 1e3:.1f}"
+    def median(server, phase):
+        times = [phase(c) for burst in server.bursts for c in burst]
+        return "-" if None in times else f"{stats.median(times) / 1e3:.1f}"
 
     def numbers(server):
+        if not server.bursts[0][0].give:
+            return "-"
         pairs = [f"{c.accept.other} -> {c.close.descriptor}" for burst in server.bursts for c in burst]
         return collections.Counter(pairs).most_common(1)[0][0]
 
+    rows = [[what, *(median(server, phase) for server in servers)] for what, phase in PHASES]
+    rows += [["descriptor: accepted as -> served as", *map(numbers, servers)]]
     notes = [f"Each row the median of {BURSTS * CONNECTIONS} connections: {BURSTS} bursts of {CONNECTIONS}, "
              f"{CLIENTS} clients, {WORKERS} workers. It is time that passed, waiting for a CPU included.",
              "A quarter of the bursts are shorter than the one in the picture; what else the machine does makes them "
              "longer."]
+    if any(server.acceptor for server in servers):
+        notes[0] += " Where accept waits for a client, it is as long as the shortest of a burst."
     if not servers[0].workers:
         notes[-1] += (f" In chapter {servers[0].name.lstrip('0')} a row holds one child after the other. "
                       "The trace itself makes a fork about a tenth slower.")
     results.show_table(
         name, "Where the time of a connection goes, in µs",
         ["", *(registry.label(server.name) for server in servers)],
-        [*([what, *(median(server, phase, handed) for server in servers)] for what, phase, handed in PHASES
-           if hand_over or not handed),
-         *([["descriptor: in the master -> in the process", *map(numbers, servers)]] if hand_over else [])], notes)
+        [row for row in rows if set(row[1:]) != {"-"}], notes)
 
 
 def write_bars(path, servers):
@@ -285,7 +318,7 @@ def write_bars(path, servers):
     rows = []
     for panel, server in enumerate(servers):
         burst = server.quartile(1)
-        for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
+        for bar in server.bars():
             begin, end = ((ns - begin_of(burst)) / 1e3 for ns in (bar.begin, bar.end))
             rows.append([panel, *bar._replace(begin=f"{begin:.3f}", end=f"{end:.3f}"), server.name])
     columns = ["panel", *Bar._fields, "server"]
@@ -300,7 +333,7 @@ LETTERS = {"accept": "A", "fork": "F", "exit": "X", "hand-over": "H", "echo": "E
 
 def kinds(servers):
     """What is to be seen of them, in the order of the letters."""
-    seen = {bar.kind for server in servers for bar in bars(server.quartile(1), server.workers)}
+    seen = {bar.kind for server in servers for bar in server.bars()}
     seen |= {"under way" for kind in seen if kind.endswith("under way")}
     return [kind for kind in LETTERS if kind in seen]
 
@@ -313,16 +346,14 @@ def text_bars(servers, last):
     for server in servers:
         burst = server.quartile(1)
         start, rows = begin_of(burst), collections.defaultdict(list)
-        for bar in sorted(bars(burst, server.workers), key=lambda bar: bar.begin):
+        for bar in server.bars():
             kind = "under way" if bar.kind.endswith("under way") else bar.kind
             span = (bar.begin - start) / 1e6, (bar.end - start) / 1e6
             rows[bar.row].append((LETTERS[kind], *span))
-        how = "the processes are there already" if server.workers else \
-            "each waits for a process to be made"
-        title = f"{length(burst) / 1e6:.1f} ms  {registry.label(server.name)}: {how}"
+        title = f"{length(burst) / 1e6:.1f} ms  {registry.label(server.name)}: {server.how()}"
         lines += ["", terminal.wrapped(title, "  ")]
         for row, spans in sorted(rows.items()):
-            who = "master" if row == 0 else f"worker {row}" if server.workers else "a child"
+            who = server.first if row == 0 else f"worker {row}" if server.workers else "a child"
             strip = textplot.strip(spans, last, columns, LETTERS["waits"])
             lines.append(f"{who:>{margin}}  {strip}")
     tics = [(round(ms / last * columns), textplot.number(ms))
@@ -342,7 +373,9 @@ def timeline(name, names):
     gnuplot.draw("timeline.gp", path, paths.RESULTS / name, letters=17, servers=" ".join(names),
                  last=last, kinds="|".join(kinds(servers)),
                  forking=" ".join("0" if server.workers else "1" for server in servers),
-                 titles="|".join(registry.label(server) for server in names),
+                 titles="|".join(map(registry.label, names)),
+                 hows="|".join(server.how() for server in servers),
+                 firsts="|".join(server.first for server in servers),
                  lengths=" ".join(f"{length(server.quartile(1)) / 1e6:.1f}" for server in servers),
                  connections=float(CONNECTIONS), processes=float(WORKERS))
     print(text_bars(servers, last / 1e3))
@@ -361,7 +394,7 @@ def timeline(name, names):
 def main():
     arguments = sys.argv[1:]
     if not arguments:
-        timeline("timeline", [registry.first("rest=0"), registry.first("hand-over")])
+        timeline("timeline", list(map(registry.first, ("rest=0", "hand-over", "queue"))))
     elif len(arguments) == 1 and arguments[0] in registry.servers():
         timeline(f"timeline-{arguments[0]}", arguments)
     else:

@@ -28,12 +28,14 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,6 +172,25 @@ HOOK(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, m
      passed(message))
 HOOK(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), fd,
      result == -1 ? -1 : passed(message))
+
+/* What libc has no function for. A program passes six longs at most, and so do we, whatever is in
+ * those that the call does not have. */
+HIDE(long, syscall, (long number, ...))
+{
+    long words[6];
+    va_list arguments;
+
+    find_syscall();
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        words[i] = va_arg(arguments, long);
+    va_end(arguments);
+    int64_t begin = now_ns();
+    long result = next_syscall(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+    if (number == SYS_pidfd_getfd) /* a descriptor of another process */
+        record("pidfd_getfd", (int)words[0], (int)result, result, begin);
+    return result;
+}
 
 /* ---- where a process begins and ends ---- */
 

@@ -15,7 +15,7 @@ struct trace_event {
     uint64_t socket;     /* which socket `other` is: SO_COOKIE, the same in every process; or 0 */
     int32_t pid;         /* who called; the child, too, has an event for fork */
     int32_t descriptor;  /* on which it was called, or -1 */
-    int32_t other;       /* accepted, or sent or received by SCM_RIGHTS (the first one), or -1 */
+    int32_t other;       /* accepted, passed by SCM_RIGHTS (the first one) or copied, or -1 */
     int32_t result;      /* as returned; the status of exit */
     int32_t error;       /* errno, when `result` is -1 */
     char call[12];       /* "accept4"; "exit" is _exit(2), exit(3) or the end of main */

@@ -227,6 +227,7 @@ static void on_the_terminal_a_line_for_each_process_says_the_same(void **state)
     write_handed_over();
     char *out = python("server = timeline.Server.__new__(timeline.Server)\n"
                        "server.name, server.workers = '04', [301, 302]\n"
+                       "server.first, server.acceptor = 'master', None\n"
                        "server.bursts = [timeline.connections(timeline.read(trace))]\n"
                        "timeline.textplot.room = lambda: 43 + 14\n"
                        "print(timeline.text_bars([server], 0.043))\n");
@@ -242,6 +243,85 @@ static void on_the_terminal_a_line_for_each_process_says_the_same(void **state)
              "            0       0.01      0.02      0.03      0.04\n"
              "            ms since the first accept; each letter is 1 µs, and says one of the\n"
              "            things done then\n");
+}
+
+enum { ACCEPTOR = 200, QUEUE = 8, TAKEN = 6 };
+
+/*
+ * Two connections that an acceptor puts into a queue: it waits in accept for the second. Worker 302
+ * reports, since this is its first one.
+ */
+static void write_queued(void)
+{
+    passing(10, 12, ACCEPTOR, "accept4", LISTENER, 9, 77);
+    passing(13, 16, ACCEPTOR, "sendmsg", QUEUE, 9, 77);
+    event(17, 18, ACCEPTOR, "close", 9, 0);
+    passing(2, 20, 302, "recvmsg", 7, 3, 77);
+    event(21, 22, 302, "recv", 3, 64);
+    event(23, 24, 302, "send", 3, 64);
+    event(25, 26, 302, "close", 3, 0);
+    event(27, 28, 302, "send", 7, 1);
+    passing(19, 30, ACCEPTOR, "accept4", LISTENER, 9, 78);
+    passing(31, 32, ACCEPTOR, "sendmsg", QUEUE, 9, 78);
+    passing(3, 33, 301, "recvmsg", 7, 4, 78);
+    event(34, 35, ACCEPTOR, "close", 9, 0);
+    event(34, 36, 301, "recv", 4, 64);
+    event(36, 37, 301, "send", 4, 64);
+    event(39, 40, 301, "close", 4, 0);
+}
+
+static void what_comes_through_a_queue_is_of_who_accepts_and_who_takes(void **state)
+{
+    (void)state;
+    write_queued();
+    assert_string_equal(
+        python("found = timeline.connections(timeline.read(trace), [301, 302], 200)\n"
+               "assert {(c.done, c.leave) for c in found} == {(None, None)}\n"
+               "for bar in timeline.bars(found, [301, 302], 'acceptor'):\n"
+               "    print(*bar[:2], bar.begin // 1000, bar.end // 1000, *bar[4:], sep='|')\n"),
+        "0|waits|10|40|0|acceptor|exists|200|-1\n"
+        "1|waits|10|40|0|worker 1|exists|301|-1\n"
+        "2|waits|10|40|0|worker 2|exists|302|-1\n"
+        "0|accept|10|12|1|acceptor|accept4|200|9\n"
+        "0|hand-over|13|16|1|acceptor|sendmsg|200|9\n"
+        "0|close|17|18|1|acceptor|close|200|9\n"
+        "2|hand-over, under way|13|20|1|worker 2|sendmsg|302|3\n"
+        "2|hand-over|20|21|1|worker 2|begins|302|3\n"
+        "2|echo|21|24|1|worker 2|recv, send|302|3\n"
+        "2|close|25|26|1|worker 2|close|302|3\n"
+        "0|accept|28|30|2|acceptor|accept4|200|9\n" /* as long as the other; before, it waited */
+        "0|hand-over|31|32|2|acceptor|sendmsg|200|9\n"
+        "0|close|34|35|2|acceptor|close|200|9\n"
+        "1|hand-over, under way|31|33|2|worker 1|sendmsg|301|4\n"
+        "1|hand-over|33|34|2|worker 1|begins|301|4\n"
+        "1|echo|34|37|2|worker 1|recv, send|301|4\n"
+        "1|close|39|40|2|worker 1|close|301|4\n");
+}
+
+static void a_number_that_travels_is_found_by_the_socket_that_is_copied(void **state)
+{
+    (void)state;
+    passing(10, 12, ACCEPTOR, "accept4", LISTENER, 9, 77);
+    event(13, 16, ACCEPTOR, "send", QUEUE, 16);
+    event(2, 17, 301, "recv", 7, 16);
+    passing(17, 18, 301, "pidfd_getfd", 5, 4, 77);
+    event(19, 20, 301, "write", TAKEN, 4);
+    event(21, 22, 301, "recv", 4, 64);
+    event(22, 23, 301, "send", 4, 64);
+    event(24, 25, 301, "close", 4, 0);
+    event(90, 91, ACCEPTOR, "close", 9, 0); /* its copy, when it looks after them */
+    assert_string_equal(
+        python("found = timeline.connections(timeline.read(trace), [301], 200)\n"
+               "for bar in timeline.bars(found, [301], 'acceptor'):\n"
+               "    print(*bar[:2], bar.begin // 1000, bar.end // 1000, *bar[4:], sep='|')\n"),
+        "0|waits|10|25|0|acceptor|exists|200|-1\n"
+        "1|waits|10|25|0|worker 1|exists|301|-1\n"
+        "0|accept|10|12|1|acceptor|accept4|200|9\n"
+        "0|hand-over|13|16|1|acceptor|send|200|9\n"
+        "1|hand-over, under way|13|18|1|worker 1|send|301|4\n"
+        "1|hand-over|18|21|1|worker 1|begins|301|4\n"
+        "1|echo|21|23|1|worker 1|recv, send|301|4\n"
+        "1|close|24|25|1|worker 1|close|301|4\n");
 }
 
 static void a_connection_that_is_not_over_is_none(void **state)
@@ -296,7 +376,7 @@ static void the_burst_that_is_drawn_is_longer_than_a_quarter_of_them(void **stat
 
 /* ---- with the real servers ---- */
 
-static void every_server_whose_master_accepts_can_be_traced(void **state)
+static void every_server_that_hands_connections_on_can_be_traced(void **state)
 {
     (void)state;
     python(
@@ -309,10 +389,12 @@ static void every_server_whose_master_accepts_can_be_traced(void **state)
         "    for burst in server.bursts:\n"
         "        assert len(burst) == 20\n"
         "        for c in burst:\n"
-        "            assert c.accept.pid == server.process.pid\n"
+        "            assert c.accept.pid == (server.acceptor or server.process.pid)\n"
+        "            assert (c.done is None) == (c.leave is None) == ('queue' in "
+        "can[server.name])\n"
         "            assert c.take.pid in server.workers or fresh\n"
         "            times = [c.accept.begin, c.give.begin, c.take.end, c.recv.begin, c.send.end,\n"
-        "                     c.close.begin, c.leave.begin, c.done.end]\n"
+        "                     c.close.begin, *([c.leave.begin, c.done.end] if c.done else [])]\n"
         "            assert times == sorted(times), times\n"
         "        rows = {bar.row for bar in timeline.bars(burst, server.workers)}\n"
         "        assert rows <= set(range(timeline.WORKERS + 1)), rows\n");
@@ -339,7 +421,8 @@ static void table_bars_and_pictures_are_written(void **state)
         "    assert bars[0] == ['panel', 'row', 'kind', 'begin_us', 'end_us', 'connection', "
         "'process', 'what',\n"
         "                       'pid', 'descriptor', 'server'], bars[0]\n"
-        "    assert {bar[-1] for bar in bars[1:]} == ({'04'} if '-' in name else {'01', '04'})\n"
+        "    assert {bar[-1] for bar in bars[1:]} == ({'04'} if '-' in name else {'01', '04', "
+        "'07'})\n"
         "    assert {bar[5] for bar in bars[1:]} == set(map(str, range(21)))\n"
         "    assert all(float(bar[3]) <= float(bar[4]) for bar in bars[1:])\n"
         "    assert (paths.RESULTS / f'{name}.table.tsv').exists()\n"
@@ -400,10 +483,12 @@ int main(void)
         TEST(forked_connections_become_bars_in_as_many_rows_as_children_live),
         TEST(connections_that_travel_are_found_in_the_worker_by_their_socket),
         TEST(on_the_terminal_a_line_for_each_process_says_the_same),
+        TEST(what_comes_through_a_queue_is_of_who_accepts_and_who_takes),
+        TEST(a_number_that_travels_is_found_by_the_socket_that_is_copied),
         TEST(a_connection_that_is_not_over_is_none),
         TEST(events_are_read_in_the_order_of_their_ends_without_the_incomplete),
         TEST(the_burst_that_is_drawn_is_longer_than_a_quarter_of_them),
-        TEST(every_server_whose_master_accepts_can_be_traced),
+        TEST(every_server_that_hands_connections_on_can_be_traced),
         TEST(table_bars_and_pictures_are_written),
         TEST(a_trace_that_is_full_is_an_error),
         TEST(a_load_that_fails_is_an_error_with_its_reason),

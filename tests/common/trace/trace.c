@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,6 +117,7 @@ static struct {
     int (*accept4)(int, struct sockaddr *, socklen_t *, int);
     int (*select)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
     int (*close)(int);
+    long (*syscall)(long, ...);
     pid_t (*waitpid)(pid_t, int *, int);
     pid_t (*fork)(void);
     void (*_exit)(int);
@@ -140,6 +142,7 @@ static void load_library(void)
     LOOK_UP(accept4);
     LOOK_UP(select);
     LOOK_UP(close);
+    LOOK_UP(syscall);
     LOOK_UP(waitpid);
     LOOK_UP(fork);
     LOOK_UP(_exit);
@@ -290,6 +293,38 @@ static void a_descriptor_that_travels_is_known_by_its_socket(void **state)
     pass(channel, -1);
     assert_int_equal(received[6].other, -1);
     assert_int_equal(atomic_load(&trace->count), 8);
+    close(channel[0]);
+    close(channel[1]);
+}
+
+static void a_descriptor_that_is_copied_by_its_number_is_known_by_its_socket(void **state)
+{
+    int channel[2];
+    const struct trace_event *copied = &trace->events[0], *refused = &trace->events[1];
+
+    (void)state;
+    load_library();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, channel), 0);
+    int self = (int)hook.syscall(SYS_pidfd_open, getpid(), 0); /* is passed on as it is */
+    assert_true(self >= 0);
+    int number = (int)hook.syscall(SYS_pidfd_getfd, self, channel[0], 0);
+    if (number == -1 && errno == EPERM)
+        skip(); /* a container that forbids it */
+    assert_true(number > channel[1]);
+    assert_string_equal(copied->call, "pidfd_getfd");
+    assert_int_equal(copied->descriptor, self);
+    assert_int_equal(copied->other, number);
+    assert_int_equal(copied->result, number);
+    assert_true(copied->socket != 0);
+
+    errno = 0;
+    assert_int_equal(hook.syscall(SYS_pidfd_getfd, self, -1, 0), -1);
+    assert_int_equal(errno, EBADF);
+    assert_int_equal(refused->error, EBADF);
+    assert_int_equal(refused->other, -1);
+    assert_int_equal(atomic_load(&trace->count), 2);
+    close(number);
+    close(self);
     close(channel[0]);
     close(channel[1]);
 }
@@ -549,6 +584,7 @@ int main(void)
         TEST(each_call_is_written_down_with_its_result),
         TEST(a_call_that_fails_keeps_its_errno_and_it_is_written_down),
         TEST(a_descriptor_that_travels_is_known_by_its_socket),
+        TEST(a_descriptor_that_is_copied_by_its_number_is_known_by_its_socket),
         TEST(an_accepted_connection_has_another_name_than_its_listener),
         TEST(processes_that_write_at_once_lose_nothing),
         TEST(a_child_inherits_the_number_of_the_connection),
