@@ -90,7 +90,8 @@ def test_make_help_has_all_targets_in_groups_of_80_columns():
 
 
 def test_numbers_without_zeros_are_understood():
-    for goal, command in {"trace-4": "strace.py 04", "exercise-4-2": "run '04-2'",
+    for goal, command in {"trace-4": "strace.py 04", "trace-7-pidfd": "strace.py 07-pidfd",
+                          "fds-4-onefile": "build-04 ", "exercise-4-2": "run '04-2'",
                           "chapter-1": "next.sh 01", "timeline-5-python": "timeline.py 05-python",
                           "hint-4-2": "hint '04-2'", "fact-2-and-2": "facts.py '2-and-2'"}.items():
         out, _ = make("-n", goal)
