@@ -21,9 +21,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static int numbers[2];
+static pid_t workers[WORKERS_MAX];
+static int started;
 
 static _Noreturn void work(void)
 {
@@ -37,10 +40,15 @@ static _Noreturn void work(void)
     _exit(EXIT_FAILURE);
 }
 
+/* SIGTERM: the workers first, so that what they have used is known (wait4(2)). */
 static void end(int signal_number)
 {
     (void)signal_number;
-    _exit(EXIT_SUCCESS); /* and the workers with it */
+    for (int i = 0; i < started; i++) {
+        kill(workers[i], SIGKILL);
+        waitpid(workers[i], NULL, 0);
+    }
+    _exit(EXIT_SUCCESS);
 }
 
 int main(int argc, char **argv)
@@ -60,6 +68,7 @@ int main(int argc, char **argv)
             log_failure("clone");
         if (pid == 0)
             work();
+        workers[started++] = (pid_t)pid;
     }
     signal(SIGTERM, end);
     cmdline_announce(&cmdline, listener);

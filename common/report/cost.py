@@ -57,6 +57,7 @@ def used_by_server(name, clients, connections):
         before_load = used_by_children()
         row = designs.load(name, process, port, "-c", clients, "-n", connections, "-d", RUN)
         after_load = used_by_children()  # the server is not among them yet
+    program.wait_until(nobody_is_left, "the end of what the server has left behind")
     after = used_by_children()
     used = {key: after[key] - before[key] - (after_load[key] - before_load[key]) for key in after}
     return used, row["connections"]

@@ -16,7 +16,8 @@ INKS = ("#d55e00",  # 54, vermilion
         "#a0307a",  # 40, purple
         "#dda520",  # 71, yellow
         "#552b00",  # 23, brown
-        "#7fc8f0")  # 77, sky
+        "#7fc8f0",  # 77, sky
+        "#6b7a00")  # 48, olive
 GREY = "#777777"  # the servers of others, and what is none
 
 # Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle
