@@ -67,8 +67,10 @@ def in_the_backlog(port):
 def all_held(name, waiting):
     """A server with four workers, each with a silent client; and others that wait, behind them."""
     log = results.scratch() / "log"
-    with log.open("w") as errors, serving.running(registry.command(name), 4, stderr=errors) as (process, port), \
-            contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        errors = stack.enter_context(log.open("w"))
+        server = serving.running(registry.command(name), 4, stderr=errors)
+        process, port = stack.enter_context(server)
         held = [stack.enter_context(connect(port)) for _ in range(4)]
         for connection in held:
             has_echo(connection)
@@ -86,7 +88,8 @@ def stop_it():
         while (waiting := in_the_backlog(port)) != previous:  # until nothing changes any more
             previous = waiting
             time.sleep(0.1)
-        print(f"  4 silent clients hold 4 workers, 40 others wait: {waiting} of them in the backlog")
+        print("  4 silent clients hold 4 workers, 40 others wait: "
+              f"{waiting} of them in the backlog")
         process.terminate()
         process.wait()
         print(f"  SIGTERM; {log.read_text().strip()}")
@@ -96,7 +99,7 @@ def kill_the_acceptor():
     """The acceptor is killed while a queue waits: is that lost?"""
     for name in "07", "07-pidfd":
         with all_held(name, 14) as (process, port, held, others, _):
-            program.wait_until(lambda port=port: in_the_backlog(port) == 0, "a queue that has all of them")
+            program.wait_until(lambda port=port: in_the_backlog(port) == 0, "a queue with all of them")
             victim = acceptor(process)
             os.kill(victim, signal.SIGKILL)
             program.wait_until(lambda: acceptor(process) not in (None, victim), "another acceptor")
@@ -123,13 +126,14 @@ def shut_it_down():
     worker, log = results.scratch() / "worker", results.scratch() / "log"
     worker.write_text(SHUTS_IT)
     worker.chmod(0o755)
-    with log.open("w") as errors, \
-            serving.running([str(HERE / "server"), "-w", str(worker)], 4, stderr=errors) as (_, port):
+    command = [str(HERE / "server"), "-w", str(worker)]
+    with log.open("w") as errors, serving.running(command, 4, stderr=errors) as (_, port):
         served = 0
         for _ in range(6):
             with connect(port) as client:
                 served += has_echo(client)
-        print(f"  each worker does so after its first client; {served} of 6 clients have their echo")
+        print("  each worker does so after its first client; "
+              f"{served} of 6 clients have their echo")
         said = [line for line in log.read_text().splitlines() if "the queue" in line]
         print(f"  {len(said)} times the log says: {said[0] if said else ''}")
 
@@ -146,7 +150,7 @@ def silence():
 
 
 def break_it():
-    """What is in the queue when somebody dies; a worker that harms it; and what is still to come."""
+    """What is in the queue when somebody dies; a worker that harms it; what is still to come."""
     for title, show in (("the server is stopped", stop_it),
                         ("the acceptor is killed", kill_the_acceptor),
                         ("a worker shuts the queue down", shut_it_down),

@@ -18,7 +18,7 @@ try:
         data, descriptors, _, _ = socket.recv_fds(queue, 1, 1)
         if not data:                            # the server has gone
             break
-        if not descriptors:                     # this process may open no more: a connection is lost
+        if not descriptors:                     # this process may open no more: one is lost
             heard = select.select([], [2], [], 0)[1]  # else to say so would wait for a reader
             sys.exit("worker.py: a message came without a connection" if heard else 1)
         with socket.socket(fileno=descriptors[0]) as connection:
