@@ -1,5 +1,5 @@
 #!/bin/sh
-# fuzz.sh [SECONDS] [BUILD_DIR]: fuzzes for so many seconds in all (60), a third for each target.
+# fuzz.sh [SECONDS] [BUILD_DIR]: fuzzes for so many seconds in all (60), a quarter for each target.
 #
 # Builds the targets with clang, libFuzzer, ASan and UBSan in BUILD_DIR/fuzz (build/fuzz at the top
 # of the tree), runs each from its committed corpus, and prints TAP. New inputs stay in
@@ -22,7 +22,7 @@ cd "$root" || exit 1
 
 clang=${CLANG:-clang}
 sanitizers=fuzzer,address,undefined
-each=$((seconds / 3))
+each=$((seconds / 4))
 [ $each -gt 0 ] || each=1 # 0 would be: for ever
 
 echo 'int LLVMFuzzerTestOneInput(void); int LLVMFuzzerTestOneInput(void) { return 0; }' \
@@ -37,7 +37,7 @@ compile() { # TARGET SOURCE|OPTION ...
     target=$1
     shift
     "$clang" -std=c17 -D_GNU_SOURCE -Icommon -Icommon/load -Ichapters/03-descriptor-passing \
-        -Ichapters/04-prefork-select -Wall -Wextra -Wpedantic -Wshadow -Wconversion -O1 -g \
+        -Ichapters/04-prefork-select -Ichapters/07-one-queue -Wall -Wextra -Wpedantic -Wshadow -Wconversion -O1 -g \
         -fsanitize=$sanitizers -fno-sanitize-recover=all \
         "tests/fuzz/$target.c" "$@" -lm -o "$build/$target"
 }
@@ -50,6 +50,10 @@ build_target() { # TARGET
         ;;
     pool)
         compile pool chapters/03-descriptor-passing/fdpass.c common/log.c
+        ;;
+    queue)
+        compile queue chapters/03-descriptor-passing/fdpass.c chapters/04-prefork-select/workers.c \
+            common/log.c common/process.c common/procstat.c
         ;;
     cmdline)
         compile cmdline common/arguments.c common/cmdline.c common/listener.c common/log.c \
@@ -82,9 +86,9 @@ say_failure() { # TARGET
     fi
 }
 
-echo 1..3
+echo 1..4
 number=0 failed=0
-for target in read_fd pool cmdline; do
+for target in read_fd pool queue cmdline; do
     number=$((number + 1))
     if ! build_target "$target"; then
         echo "not ok $number - $target: does not compile"
