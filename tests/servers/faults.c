@@ -1128,7 +1128,7 @@ static void waits_when_processes_run_out(void **state)
     snprintf(server_path, sizeof(server_path), "%s/server", directory);
     snprintf(worker_path, sizeof(worker_path), "%s/worker", directory);
     copy_program(built(subject->program), server_path);
-    if (subject->programs) {
+    if (subject->exec) {
         char worker[4096];
         snprintf(worker, sizeof(worker), "%.*s/worker",
                  (int)(subject_called() - 1 - subject->program), subject->program);
