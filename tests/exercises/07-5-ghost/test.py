@@ -58,6 +58,7 @@ with Server("server", WORKERS) as server:
     place, other = random.sample(range(WORKERS), 2)
     first = be_served(server, place)
     mine = holders(server, first)
+    expect(mine, expected="a worker to have the connection", happened="nobody has it any more", look=SERVED)
     expect(len(mine) == 1 and server.pid not in mine, expected="a worker to have the connection, and nobody else",
            happened=f"{len(mine)} processes have it, and the front is {'' if server.pid in mine else 'not '}one of "
                     "them", look=COPY)
