@@ -44,6 +44,7 @@ struct member {
     bool was_idle;  /* a process in this place, at least once */
     bool outdated;  /* it has a queue that was replaced since */
     pid_t pid;
+    pid_t reporter; /* itself; or who works for it, of its descendants */
 };
 
 struct supervisor {
@@ -251,8 +252,21 @@ static void cannot_start(struct supervisor *supervisor, int place, const char *f
     supervisor->failed = !supervisor->ready;
 }
 
+/* What a worker may have asked for at the end that all share: then each message would bring what
+ * nobody else expects. */
+static void clear_options(int queue)
+{
+    int off = 0;
+
+    setsockopt(queue, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+#ifdef SO_PASSPIDFD
+    setsockopt(queue, SOL_SOCKET, SO_PASSPIDFD, &off, sizeof(off));
+#endif
+}
+
 static int member_start(struct supervisor *supervisor, int place)
 {
+    clear_options(supervisor->queue[SECOND]);
     supervisor->proofs[place] = false;
     pid_t pid = workers_start(supervisor->places, place);
     if (pid == 0)
@@ -277,7 +291,7 @@ static void forget(struct supervisor *supervisor, int place)
 
     supervisor->starting -= member->state == STARTING;
     member->state = GONE;
-    member->pid = 0;
+    member->pid = member->reporter = 0;
 }
 
 /* The place of a process, or of an ancestor: its program may have been started by another one, that
@@ -288,7 +302,7 @@ static int place_of(const struct supervisor *supervisor, pid_t pid)
 
     for (int i = 0; i < ANCESTORS && pid > 1; i++) {
         for (int place = 0; place <= acceptor_place(supervisor); place++)
-            if (supervisor->members[place].pid == pid)
+            if (supervisor->members[place].pid == pid || supervisor->members[place].reporter == pid)
                 return place;
         /* Only for who has not begun is that worth a look. */
         if (supervisor->starting == 0 || !procstat_read(pid, &stat))
@@ -313,6 +327,7 @@ static void take_report(struct supervisor *supervisor, pid_t pid, unsigned char 
         workers_dismiss(supervisor->places, place, GRACE_MS);
     } else {
         member->state = RUNNING;
+        member->reporter = pid;
         member->failing = false;
         supervisor->starting--;
         if (!member->was_idle && place != acceptor_place(supervisor))
@@ -362,7 +377,7 @@ static void member_died(struct supervisor *supervisor, int place, pid_t pid, int
     if (place == acceptor_place(supervisor) && !member->outdated && WIFEXITED(status) &&
         WEXITSTATUS(status) == QUEUE_BROKEN)
         supervisor->broken = true;
-    bool unexplained = member->state == STARTING && !member->explained;
+    bool unexplained = member->state == STARTING && !member->explained && !member->outdated;
     forget(supervisor, place);
     if (config->verbose && signal_number != 0)
         say(config, "%s %d died of signal %d (%s)", who, (int)pid, signal_number,
@@ -401,17 +416,20 @@ static void fill_places(struct supervisor *supervisor)
 
     while ((place = workers_vacant(supervisor->places)) != -1) {
         if (place == acceptor_place(supervisor) && !all_were_idle(supervisor)) {
-            workers_put_off(supervisor->places, place); /* until take_report calls it back */
+            workers_put_off(supervisor->places, place); /* until `run` calls it back */
             continue;
         }
         if (member_start(supervisor, place) == 0)
             continue;
-        if (!supervisor->ready)
-            cannot_start(supervisor, place, "cannot start %s %d of %d: %s",
-                         called(supervisor, place), place + 1, supervisor->config->workers,
-                         strerror(errno));
+        if (!supervisor->ready && place == acceptor_place(supervisor))
+            cannot_start(supervisor, place, "cannot start the acceptor: %s", strerror(errno));
+        else if (!supervisor->ready)
+            cannot_start(supervisor, place, "cannot start worker %d of %d: %s", place + 1,
+                         supervisor->config->workers, strerror(errno));
         else if (series_begins(&supervisor->no_start))
-            say(supervisor->config, "cannot start a worker: %s; will try again", strerror(errno));
+            say(supervisor->config, "cannot start %s %s: %s; will try again",
+                place == acceptor_place(supervisor) ? "the" : "a", called(supervisor, place),
+                strerror(errno));
     }
 }
 
@@ -448,8 +466,10 @@ static void replace_queue(struct supervisor *supervisor)
     if (acceptor != 0) {
         workers_proved(supervisor->places, acceptor_place(supervisor));
         kill(acceptor, SIGTERM);
+        workers_dismiss(supervisor->places, acceptor_place(supervisor), GRACE_MS);
     }
-    supervisor->members[acceptor_place(supervisor)].outdated = true;
+    for (int i = 0; i <= acceptor_place(supervisor); i++)
+        supervisor->members[i].outdated = true;
     close(queue[FIRST]);
     close(queue[SECOND]);
     memcpy(queue, fresh, sizeof(fresh));
@@ -473,7 +493,7 @@ static int run(struct supervisor *supervisor)
             ms = MOMENT_MS;
         news[REPORTS].fd = supervisor->broken ? -1 : supervisor->queue[FIRST];
         if (poll(news, NEWS, ms) == -1) {
-            poll(NULL, 0, MOMENT_MS); /* out of memory: in a moment again */
+            poll(NULL, 0, MOMENT_MS); /* out of memory, or a handler of the caller's: again */
             continue;
         }
         if (news[STOP].revents)
@@ -513,16 +533,20 @@ static void lose_queue(const struct supervisor *supervisor)
         lost++;
     }
     if (lost > 0)
-        say(supervisor->config, "%d connections lost, which waited in the queue", lost);
+        say(supervisor->config, "%d connection%s lost, which waited in the queue", lost,
+            lost == 1 ? "" : "s");
 }
 
 static void end_all(struct supervisor *supervisor)
 {
     const struct pool_config *config = supervisor->config;
 
-    for (int i = acceptor_place(supervisor); i >= 0; i--) /* the acceptor first */
+    for (int i = acceptor_place(supervisor); i >= 0; i--) { /* the acceptor first */
         if (workers_pid(supervisor->places, i) != 0)
             kill(workers_pid(supervisor->places, i), SIGTERM);
+        if (i == acceptor_place(supervisor)) /* with its one the last: end-of-file for workers */
+            shutdown(supervisor->queue[FIRST], SHUT_WR);
+    }
     workers_close(supervisor->places, config->grace_ms ? config->grace_ms : GRACE_MS);
     lose_queue(supervisor);
 }

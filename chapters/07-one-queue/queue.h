@@ -56,9 +56,15 @@ struct queue_way {
  * others in the listener's backlog. A worker that dies loses its connection and none of the queue;
  * the acceptor at most the one in its hands. What is in the queue at the end is lost, and said.
  *
- * A queue that is broken is replaced, and with it, one after the other, those who read it. Against
- * a worker that means harm that is all: it can take connections and keep them, or spoil the queue
- * for the others, but neither hold up the supervisor nor make it do what it would not.
+ * A queue that is shut down is replaced, and so is its acceptor; who reads the old one finds its
+ * end, and is replaced when it has ended. Against a worker that means harm that is all: it can take
+ * connections and keep them, or spoil the queue for the others, but neither confuse the supervisor
+ * nor the acceptor by what it sends them. (That of a privileged one may claim to be another's.)
+ *
+ * Other than with pool_run, `log` is called in the acceptor, too, which ends by a signal: it should
+ * write, and not collect; `died` is called for the acceptor, too; and at the end all workers get
+ * SIGTERM, since nobody knows who is idle. Each worker costs the caller a descriptor (a pidfd), or
+ * its death is noticed by SIGCHLD alone.
  */
 int queue_run(const struct pool_config *config, const struct queue_way *way);
 
@@ -66,8 +72,9 @@ enum { QUEUE_LENGTH = 16 };
 
 /*
  * Opens a queue, of which the first end takes so many messages of a few bytes before who writes has
- * to wait, or a few more. Both ends are close-on-exec and the caller's. Returns 0, or -1 with errno
- * and nothing open.
+ * to wait, or a few more. SO_SNDBUF has a minimum, of about six messages, and a maximum, which is
+ * net.core.wmem_max: socket(7). Both ends are close-on-exec and the caller's. Returns 0, or -1 with
+ * errno and nothing open.
  */
 int queue_open(int ends[2], int length);
 

@@ -52,8 +52,11 @@ def has_echo(connection):
 
 def acceptor(process):
     """The child that calls itself so."""
-    return next((pid for pid in program.children(process.pid)
-                 if pathlib.Path(f"/proc/{pid}/comm").read_text() == "acceptor\n"), None)
+    for pid in program.children(process.pid):
+        with contextlib.suppress(OSError):  # it has gone meanwhile
+            if pathlib.Path(f"/proc/{pid}/comm").read_text() == "acceptor\n":
+                return pid
+    return None
 
 
 def in_the_backlog(port):

@@ -72,7 +72,7 @@ struct number {
     uint64_t cookie; /* ... of this socket: it may be another's by now */
 };
 
-/* SO_COOKIE in socket(7): no two sockets have the same. */
+/* SO_COOKIE, since Linux 4.12: no two sockets have the same (fact: a-cookie-names-a-socket). */
 static uint64_t cookie_of(int connection)
 {
     uint64_t cookie = 0;
@@ -92,7 +92,8 @@ static struct {
         int64_t sent_ms;
     } * by_number;
     int most, open;
-    int64_t looked_ms;
+    int highest; /* number so far */
+    int64_t looked_ms, empty_ms;
 } copies;
 
 static void nothing(int signal_number)
@@ -140,7 +141,7 @@ static void close_taken(void)
 }
 
 /* Who has taken a number and does not say so is dead; or stopped, and will find its cookie wrong.
- */
+ * Taken is what was sent before the queue was last seen empty; and since then it had the time. */
 static void close_orphans(int queue)
 {
     int64_t now = now_ms();
@@ -150,10 +151,11 @@ static void close_orphans(int queue)
         return;
     copies.looked_ms = now;
     if (ioctl(queue, TIOCOUTQ, &queued) == -1 || queued > 0)
-        return; /* some may wait still: later */
-    for (int i = 0; i < copies.most; i++)
-        if (copies.by_number[i].open && now > copies.by_number[i].sent_ms + TAKEN_MS)
+        return; /* some may wait still */
+    for (int i = 0; i <= copies.highest; i++)
+        if (copies.by_number[i].open && copies.by_number[i].sent_ms < copies.empty_ms)
             close_copy(i);
+    copies.empty_ms = now;
 }
 
 /* While it is on, accept4 is interrupted ten times a second. (A time limit of the listener,
@@ -185,6 +187,8 @@ static int number_put(int queue, int connection)
         return -1;
     copies.by_number[connection] =
         (struct copy){.open = true, .cookie = message.cookie, .sent_ms = now_ms()};
+    if (connection > copies.highest)
+        copies.highest = connection;
     if (copies.open++ == 0)
         interrupt_accept(true);
     if (copies.open % LOOK_AFTER == 0)
@@ -234,7 +238,7 @@ static ssize_t number_take(int queue, int *connection)
         if (*connection == -1)
             continue; /* it was closed: the acceptor has died, or thought that we had */
         if (write(taken[1], &number, sizeof(number)) == -1)
-            return -1; /* nobody has read 4,000 of them: there has been no acceptor for long */
+            errno = 0; /* nobody has read 4,000 of them; the acceptor will take it for dead */
         return count;
     }
 }
@@ -295,7 +299,7 @@ static int number_open(void)
         kill(sibling, SIGKILL);
         waitpid(sibling, NULL, 0);
     }
-    errno = taker == -1 ? EAGAIN : WEXITSTATUS(status);
+    errno = taker == -1 ? EAGAIN : WIFEXITED(status) ? WEXITSTATUS(status) : EPERM;
     return errno == 0 ? 0 : -1;
 }
 

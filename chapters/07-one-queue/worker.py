@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The worker of chapter 7 in another language: descriptor 0 is the queue, queue.h the protocol."""
+import contextlib
 import os
 import select
 import signal
@@ -15,7 +16,11 @@ proved = False
 try:
     queue.sendall(b"\0")                        # I have started
     while True:
-        data, descriptors, _, _ = socket.recv_fds(queue, 1, 1)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(queue, 1, 1)
+        except BlockingIOError:                 # another worker has made it so, for all
+            select.select([queue], [], [])
+            continue
         if not data:                            # the server has gone
             break
         if not descriptors:                     # this process may open no more: one is lost
@@ -29,7 +34,8 @@ try:
             except OSError:                     # its client's affair
                 pass
         if not proved:
-            queue.send(b"\0", socket.MSG_DONTWAIT)  # I have served one
+            with contextlib.suppress(BlockingIOError):
+                queue.send(b"\0", socket.MSG_DONTWAIT)  # I have served one
             proved = True
 except ConnectionError:
     pass

@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import tap  # noqa: E402
 
 WIDTH = 80  # of the terminals
-PATIENCE = tap.time_from("TEST_PATIENCE", 300)
+PATIENCE = tap.time_from("TEST_PATIENCE", 600)
 BLOCK = re.compile(r"^```console(?: (\w+))?\n(.*?)^```$", re.M | re.S)
 LONG = re.compile(r"make (test|chapter-\d+)")  # a second time would do and print the same
 PRINTED = os.environ.get("TEST_PRINTED")

@@ -586,6 +586,45 @@ static void who_works_for_a_worker_reports_for_it(void **state)
     assert_int_equal(server_stop(&server), 0);
 }
 
+/* The first one asks for credentials, at the end that all share, and ends. */
+static int asks_for_more(int queue, void *context)
+{
+    int on = 1;
+
+    if (begin() != 1)
+        return works(queue, context);
+    report(queue);
+    while (shared->ready == 0)
+        poll(NULL, 0, 1);
+    setsockopt(queue, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+    shared->harmful = 1;
+    return 0;
+}
+
+static bool is_served(const struct server *server)
+{
+    char byte = '?';
+    int connection = connect_to(server);
+    bool served =
+        send(connection, &byte, 1, MSG_NOSIGNAL) == 1 && recv(connection, &byte, 1, 0) == 1;
+
+    close(connection);
+    return served;
+}
+
+static void serves_on_though_a_worker_asked_for_credentials(void **state)
+{
+    struct server server = serve_with(3, asks_for_more);
+    int lost = 0;
+
+    (void)state;
+    assert_true(wait_until(harm_is_done, NULL));
+    for (int i = 0; i < 20; i++)
+        lost += !is_served(&server);
+    assert_in_range(lost, 0, 2); /* those workers that slept already; their successors do better */
+    assert_int_equal(server_stop(&server), 0);
+}
+
 static int hangs(int queue, void *context)
 {
     if (begin() <= 2)
@@ -636,6 +675,7 @@ int main(void)
         with_shared(nobody_spins_on_a_queue_that_does_not_block),
         with_shared(who_is_no_worker_reports_for_nobody),
         with_shared(who_works_for_a_worker_reports_for_it),
+        with_shared(serves_on_though_a_worker_asked_for_credentials),
         with_shared(a_successor_that_hangs_is_found),
     };
 
