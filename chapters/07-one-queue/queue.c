@@ -184,8 +184,10 @@ static void move_connections(const struct supervisor *supervisor)
         if (config->verbose)
             say(config, "descriptor %d goes into the queue", connection);
         while (way->put(queue, connection) == -1) { /* waits while the queue is full */
-            if (errno == EPIPE)
+            if (errno == EPIPE) {
+                close(connection);
                 return;
+            }
             if (errno == EINTR && way->rest)
                 way->rest(queue);
             else if (errno == EAGAIN)
@@ -204,6 +206,7 @@ static _Noreturn void acceptor_begin(const struct supervisor *supervisor)
     report(supervisor->queue[SECOND], 0, 0);
     close(supervisor->queue[SECOND]);
     move_connections(supervisor);
+    close(supervisor->queue[FIRST]);
     _exit(QUEUE_BROKEN);
 }
 

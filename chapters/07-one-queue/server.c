@@ -51,12 +51,14 @@ static int start(int queue, void *context)
         dup2(queue, STDIN_FILENO); /* the copy is not close-on-exec */
         execv(server.cmdline.program, arguments);
         queue_cannot_start(queue, errno);
+        close(queue);
         return EXIT_FAILURE;
     }
-    if (server.travel->work(queue, serve) == 0)
-        return EXIT_SUCCESS;
-    log_line("a worker cannot take a connection: %s", strerror(errno));
-    return EXIT_FAILURE;
+    int result = server.travel->work(queue, serve);
+    if (result == -1)
+        log_line("a worker cannot take a connection: %s", strerror(errno));
+    close(queue);
+    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* A program that is given by its name alone lies beside this one, whatever the current directory.
