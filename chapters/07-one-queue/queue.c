@@ -346,7 +346,7 @@ static void read_reports(struct supervisor *supervisor)
         struct cmsghdr align;
         char space[CMSG_SPACE(sizeof(struct ucred))];
     } control;
-    unsigned char byte;
+    unsigned char byte = 0;
     struct iovec iov = {.iov_base = &byte, .iov_len = 1};
 
     for (int i = 0; i < AT_ONCE && !supervisor->broken; i++) {
