@@ -158,8 +158,8 @@ static void close_orphans(int queue)
     copies.empty_ms = now;
 }
 
-/* While it is on, accept4 is interrupted ten times a second. (A time limit of the listener,
- * SO_RCVTIMEO, would be inherited by its connections.) */
+/* While it is on, accept4 is interrupted ten times a second. A time limit of the listener would be
+ * that of its connections, too (fact: so-rcvtimeo-is-inherited-by-accepted-connections). */
 static void interrupt_accept(bool on)
 {
     struct itimerval often = {{.tv_usec = on ? LOOK_MS * 1000 : 0},
