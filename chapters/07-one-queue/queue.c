@@ -30,6 +30,7 @@ enum { FIRST, SECOND }; /* the ends of a queue: the acceptor's, the workers' */
 enum {
     START_MS = 10000, /* unless pool_config says otherwise */
     GRACE_MS = 500,
+    IDLE_MS = 50,      /* at the end, before who is not idle is told */
     MOMENT_MS = 100,   /* how long to wait before something that failed is tried again */
     AT_ONCE = 256,     /* reports, before anything else is looked after */
     ANCESTORS = 16,    /* of who reports, among which a worker may be */
@@ -544,12 +545,13 @@ static void end_all(struct supervisor *supervisor)
 {
     const struct pool_config *config = supervisor->config;
 
-    for (int i = acceptor_place(supervisor); i >= 0; i--) { /* the acceptor first */
+    if (workers_pid(supervisor->places, acceptor_place(supervisor)) != 0)
+        kill(workers_pid(supervisor->places, acceptor_place(supervisor)), SIGTERM);
+    shutdown(supervisor->queue[FIRST], SHUT_WR);
+    poll(NULL, 0, IDLE_MS); /* who is idle reads end-of-file, and ends */
+    for (int i = 0; i < config->workers; i++)
         if (workers_pid(supervisor->places, i) != 0)
             kill(workers_pid(supervisor->places, i), SIGTERM);
-        if (i == acceptor_place(supervisor)) /* with its one the last: end-of-file for workers */
-            shutdown(supervisor->queue[FIRST], SHUT_WR);
-    }
     workers_close(supervisor->places, config->grace_ms ? config->grace_ms : GRACE_MS);
     lose_queue(supervisor);
 }

@@ -62,9 +62,9 @@ struct queue_way {
  * nor the acceptor by what it sends them. (That of a privileged one may claim to be another's.)
  *
  * Other than with pool_run, `log` is called in the acceptor, too, which ends by a signal: it should
- * write, and not collect; `died` is called for the acceptor, too; and at the end all workers get
- * SIGTERM, since nobody knows who is idle. Each worker costs the caller a descriptor (a pidfd), or
- * its death is noticed by SIGCHLD alone.
+ * write, and not collect; `died` is called for the acceptor, too; and at the end all workers that
+ * have not read end-of-file in a twentieth of a second get SIGTERM, since nobody knows who is idle.
+ * Each worker costs the caller a descriptor (a pidfd), or its death is noticed by SIGCHLD alone.
  */
 int queue_run(const struct pool_config *config, const struct queue_way *way);
 
