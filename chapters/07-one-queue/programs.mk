@@ -43,5 +43,5 @@ servers += 07-python
 07-python.can       := $(07.can) exec
 
 $(tests)/queue: $(queue)
-$(tests)/queue: wrap = sendmsg
+$(tests)/queue: wrap = sendmsg accept4 fork socketpair calloc setsockopt
 $(tests)/travel: $(queue) $(here)/travel.o

@@ -191,8 +191,6 @@ static void move_connections(const struct supervisor *supervisor)
             }
             if (errno == EINTR && way->rest)
                 way->rest(queue);
-            else if (errno == EAGAIN)
-                poll(&(struct pollfd){.fd = queue, .events = POLLOUT}, 1, -1);
             else if (errno != EINTR)
                 run_short(config, &no_room, "cannot put a connection into the queue");
         }

@@ -28,26 +28,77 @@ enum { FIRST, SECOND };
 
 /* ---- a supervisor, and what it shares with this process ---- */
 
+/* So many calls succeed, and then so many fail with this errno. */
+struct fault {
+    int before, times, error;
+};
+
 static struct shared {
-    int begun;         /* how many workers have */
-    int ready;         /* how often `ready` was called */
-    int deaths;        /* and `died` */
-    int harmful;       /* worker 1 has done its harm so often */
-    int sendmsg_fails; /* so many more calls of it, with ... */
-    int error;         /* ... this errno */
+    int begun;   /* how many workers have */
+    int ready;   /* how often `ready` was called */
+    int deaths;  /* and `died` */
+    int harmful; /* worker 1 has done its harm so often */
+    int finish;  /* the next worker that serves shuts the queue down */
     pid_t helper;
+    struct fault sendmsg, accept, fork, socketpair, calloc, setsockopt;
 } * shared;
+
+static bool verbose;
+static void (*take_line)(const char *line, void *context);
+
+static bool fails(struct fault *fault)
+{
+    if (fault->times == 0 || fault->before-- > 0)
+        return false;
+    fault->before = 0;
+    fault->times--;
+    errno = fault->error;
+    return true;
+}
 
 ssize_t __real_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+int __real_socketpair(int domain, int type, int protocol, int pair[2]);
+int __wrap_socketpair(int domain, int type, int protocol, int pair[2]);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+int __real_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length);
 
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    if (!shared || shared->sendmsg_fails == 0)
-        return __real_sendmsg(fd, message, flags);
-    shared->sendmsg_fails--;
-    errno = shared->error;
-    return -1;
+    return shared && fails(&shared->sendmsg) ? -1 : __real_sendmsg(fd, message, flags);
+}
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    return shared && fails(&shared->accept) ? -1 : __real_accept4(fd, address, length, flags);
+}
+
+pid_t __wrap_fork(void)
+{
+    return shared && fails(&shared->fork) ? -1 : __real_fork();
+}
+
+int __wrap_socketpair(int domain, int type, int protocol, int pair[2])
+{
+    return shared && fails(&shared->socketpair) ? -1
+                                                : __real_socketpair(domain, type, protocol, pair);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return shared && fails(&shared->calloc) ? NULL : __real_calloc(count, size);
+}
+
+int __wrap_setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+    return shared && fails(&shared->setsockopt) ? -1
+                                                : __real_setsockopt(fd, level, name, value, length);
 }
 
 static void ready(void *context)
@@ -87,6 +138,8 @@ static int teardown(void **state)
     (void)state;
     munmap(shared, sizeof(*shared));
     shared = NULL;
+    verbose = false;
+    take_line = NULL;
     return 0;
 }
 
@@ -99,7 +152,7 @@ static struct server supervise(int workers, int (*start)(int queue, void *contex
 
     assert_true(listener != -1);
     server.port = local_port(listener);
-    server.pid = fork();
+    server.pid = __real_fork();
     assert_true(server.pid != -1);
     if (server.pid == 0) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != self)
@@ -111,6 +164,8 @@ static struct server supervise(int workers, int (*start)(int queue, void *contex
                                            .ready = ready,
                                            .start = start,
                                            .died = died,
+                                           .verbose = verbose,
+                                           .log = take_line,
                                            .start_ms = 2000};
         _exit(queue_run(&config, NULL) == 0 ? 0 : 1);
     }
@@ -126,10 +181,24 @@ static struct server serve_with(int workers, int (*start)(int queue, void *conte
     return server;
 }
 
+static int own_end;
+
+static int serve_or_finish(int connection)
+{
+    int result = echo(connection);
+
+    if (__sync_bool_compare_and_swap(&shared->finish, 1, 0)) {
+        shutdown(own_end, SHUT_RD);
+        __sync_add_and_fetch(&shared->harmful, 1);
+    }
+    return result;
+}
+
 static int works(int queue, void *context)
 {
     (void)context;
-    return queue_work(queue, echo) == 0 ? 0 : 1;
+    own_end = queue;
+    return queue_work(queue, serve_or_finish) == 0 ? 0 : 1;
 }
 
 /* The how many-th worker this is, from 1. */
@@ -325,7 +394,7 @@ static void a_worker_waits_to_report_though_its_queue_does_not_block(void **stat
     fcntl(ends[SECOND], F_SETFL, O_NONBLOCK);
     while (send(ends[SECOND], "", 1, 0) == 1)
         others++;
-    pid_t child = fork();
+    pid_t child = __real_fork();
     assert_true(child != -1);
     if (child == 0) {
         close(ends[FIRST]);
@@ -366,22 +435,189 @@ static void is_ready_once_and_tells_of_deaths(void **state)
     assert_int_equal(shared->deaths, 4);
 }
 
+static bool harm_is_done(void *unused)
+{
+    (void)unused;
+    return shared->harmful > 0;
+}
+
+static bool has_replaced_it(void *server)
+{
+    char *errors = server_errors(server);
+    bool said = strstr(errors, "the queue was shut down; there is another one") != NULL;
+
+    free(errors);
+    return said;
+}
+
+/* The acceptor ends by itself, and another one serves: so what it did is counted by gcov, too. */
+static void expect_a_new_acceptor(struct server *server)
+{
+    int served = connect_to(server);
+    exchange(served, "here", 4);
+    shared->harmful = 0;
+    __atomic_store_n(&shared->finish, 1, __ATOMIC_SEQ_CST);
+    close(served);
+    assert_true(wait_until(harm_is_done, NULL));
+    int last = connect_to(server); /* which it cannot put in any more */
+    assert_true(wait_until(has_replaced_it, server));
+    close(last);
+    expect_service(server);
+}
+
 static void drops_no_connection_that_cannot_be_put_in(void **state)
 {
-    static const int errors[] = {ETOOMANYREFS, ENOBUFS, ENOMEM, EAGAIN};
+    static const int errors[] = {ETOOMANYREFS, ENOBUFS, ENOMEM, EINTR};
 
     (void)state;
     for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
         struct server server = serve_with(2, works);
-        shared->error = errors[i];
-        shared->sendmsg_fails = 3;
+        shared->sendmsg = (struct fault){.times = 3, .error = errors[i]};
         for (int j = 0; j < 4; j++)
             expect_service(&server);
-        if (errors[i] != EAGAIN)
+        if (errors[i] != EINTR)
             expect_said(&server, "cannot put a connection into the queue: ");
+        expect_a_new_acceptor(&server);
         assert_int_equal(server_stop(&server), 0);
         shared->ready = 0;
     }
+}
+
+static void goes_on_when_accept_fails(void **state)
+{
+    static const int errors[] = {EMFILE, EAGAIN, EINTR, ECONNABORTED};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+        struct server server = serve_with(2, works);
+        expect_service(&server);
+        shared->accept = (struct fault){.times = 3, .error = errors[i]};
+        for (int j = 0; j < 4; j++)
+            expect_service(&server);
+        if (errors[i] == EMFILE)
+            expect_said(&server, "cannot accept: Too many open files; clients wait\n");
+        expect_a_new_acceptor(&server);
+        assert_int_equal(server_stop(&server), 0);
+        shared->ready = 0;
+    }
+}
+
+/* It ends before it is ready, and says why in one line. */
+static void expect_refusal(int (*start)(int queue, void *context), const char *why)
+{
+    struct server server = supervise(3, start);
+
+    assert_true(wait_until(has_ended, &server));
+    char *errors = server_errors(&server);
+    assert_string_equal(errors, why);
+    free(errors);
+    assert_int_equal(server_wait(&server), 1);
+    assert_int_equal(shared->ready, 0);
+    memset(shared, 0, sizeof(*shared));
+}
+
+static void says_why_it_cannot_begin(void **state)
+{
+    (void)state;
+    shared->calloc = (struct fault){.times = 1, .error = ENOMEM};
+    expect_refusal(works, "queue: no queue: Cannot allocate memory\n");
+    shared->calloc = (struct fault){.before = 1, .times = 1, .error = ENOMEM};
+    expect_refusal(works, "queue: no workers: Cannot allocate memory\n");
+    shared->socketpair = (struct fault){.times = 1, .error = EMFILE};
+    expect_refusal(works, "queue: no queue: Too many open files\n");
+    shared->fork = (struct fault){.before = 1, .times = 1, .error = EAGAIN};
+    expect_refusal(works, "queue: cannot start worker 2 of 3: Resource temporarily unavailable\n");
+    shared->fork = (struct fault){.before = 3, .times = 1, .error = EAGAIN};
+    expect_refusal(works, "queue: cannot start the acceptor: Resource temporarily unavailable\n");
+}
+
+static void a_queue_that_cannot_be_set_up_leaves_nothing_open(void **state)
+{
+    int ends[2], opened = descriptors_of(getpid());
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        shared->setsockopt = (struct fault){.before = i, .times = 1, .error = ENOBUFS};
+        assert_int_equal(queue_open(ends, 16), -1);
+        assert_int_equal(errno, ENOBUFS);
+        assert_int_equal(descriptors_of(getpid()), opened);
+    }
+}
+
+static bool is_dead(void *pid)
+{
+    char state = process_state(*(pid_t *)pid);
+
+    return state == 0 || state == 'Z';
+}
+
+static void tries_again_when_nobody_can_be_started(void **state)
+{
+    struct server server = serve_with(2, works);
+    pid_t children[3];
+
+    (void)state;
+    assert_int_equal(children_of(server.pid, children, 3), 3);
+    for (int i = 0; i < 3; i += 2) { /* a worker, and the acceptor, which came last */
+        shared->fork = (struct fault){.times = 2, .error = EAGAIN};
+        kill(children[i], SIGKILL);
+        assert_true(
+            wait_until(is_dead, &children[i])); /* until then it may take a connection along */
+        expect_service(&server);
+    }
+    expect_said(&server, "; will try again\n");
+    assert_int_equal(server_stop(&server), 0);
+}
+
+static void write_line(const char *line, void *context)
+{
+    (void)context;
+    dprintf(STDERR_FILENO, "<%s>\n", line);
+}
+
+static void says_to_its_log_who_died_of_what(void **state)
+{
+    pid_t children[4];
+    char line[80];
+
+    (void)state;
+    verbose = true;
+    take_line = write_line;
+    struct server server = serve_with(3, works);
+    assert_int_equal(children_of(server.pid, children, 4), 4);
+    kill(children[0], SIGUSR1);
+    kill(children[3], SIGUSR2);
+    assert_true(wait_until(is_dead, &children[0]) && wait_until(is_dead, &children[3]));
+    expect_service(&server);
+    int errors = dup(server.errors);
+    assert_int_equal(server_stop(&server), 0);
+    server.errors = errors;
+    snprintf(line, sizeof(line), "<worker %d died of signal 10 (User defined signal 1)>\n",
+             (int)children[0]);
+    expect_said(&server, line);
+    snprintf(line, sizeof(line), "<acceptor %d died of signal 12 (User defined signal 2)>\n",
+             (int)children[3]);
+    expect_said(&server, line);
+    close(errors);
+}
+
+static int crashes(int queue, void *context)
+{
+    (void)queue;
+    (void)context;
+    signal(SIGSEGV, SIG_DFL);
+    raise(SIGSEGV);
+    return 0;
+}
+
+static void ends_when_its_first_workers_crash(void **state)
+{
+    struct server server = supervise(1, crashes);
+
+    (void)state;
+    assert_true(wait_until(has_ended, &server));
+    expect_said(&server, "died of signal 11 (Segmentation fault) before it was idle\n");
+    assert_int_equal(server_wait(&server), 1);
 }
 
 static int says_it_cannot(int queue, void *context)
@@ -393,15 +629,8 @@ static int says_it_cannot(int queue, void *context)
 
 static void ends_when_its_first_workers_cannot_start(void **state)
 {
-    struct server server = supervise(3, says_it_cannot);
-
     (void)state;
-    assert_true(wait_until(has_ended, &server));
-    char *errors = server_errors(&server);
-    assert_string_equal(errors, "queue: a worker cannot start: Required key not available\n");
-    free(errors);
-    assert_int_equal(server_wait(&server), 1);
-    assert_int_equal(shared->ready, 0);
+    expect_refusal(says_it_cannot, "queue: a worker cannot start: Required key not available\n");
 }
 
 /* ---- workers that harm ---- */
@@ -418,21 +647,6 @@ static int shuts_it_down(int queue, void *context)
     shutdown(queue, how);
     __sync_add_and_fetch(&shared->harmful, 1);
     return 0;
-}
-
-static bool harm_is_done(void *unused)
-{
-    (void)unused;
-    return shared->harmful > 0;
-}
-
-static bool has_replaced_it(void *server)
-{
-    char *errors = server_errors(server);
-    bool said = strstr(errors, "the queue was shut down; there is another one") != NULL;
-
-    free(errors);
-    return said;
 }
 
 static void replaces_a_queue_that_was_shut_down(void **state)
@@ -536,9 +750,9 @@ static int lets_a_stranger_report(int queue, void *context)
 {
     if (begin() != 1)
         return works(queue, context);
-    pid_t child = fork();
+    pid_t child = __real_fork();
     if (child == 0) {
-        if (fork() == 0) {
+        if (__real_fork() == 0) {
             while (shared->helper == 0) /* its parent has ended, and been reaped */
                 poll(NULL, 0, 1);
             report(queue);
@@ -567,7 +781,7 @@ static void who_is_no_worker_reports_for_nobody(void **state)
 /* A child of its own works in its place: a shell does that, or a sandbox. */
 static int lets_a_child_work(int queue, void *context)
 {
-    pid_t child = fork();
+    pid_t child = __real_fork();
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         _exit(works(queue, context));
@@ -669,6 +883,12 @@ int main(void)
         cmocka_unit_test(a_worker_waits_to_report_though_its_queue_does_not_block),
         with_shared(is_ready_once_and_tells_of_deaths),
         with_shared(drops_no_connection_that_cannot_be_put_in),
+        with_shared(goes_on_when_accept_fails),
+        with_shared(says_why_it_cannot_begin),
+        with_shared(a_queue_that_cannot_be_set_up_leaves_nothing_open),
+        with_shared(tries_again_when_nobody_can_be_started),
+        with_shared(says_to_its_log_who_died_of_what),
+        with_shared(ends_when_its_first_workers_crash),
         with_shared(ends_when_its_first_workers_cannot_start),
         with_shared(replaces_a_queue_that_was_shut_down),
         with_shared(serves_and_ends_while_a_worker_floods_it),
