@@ -218,6 +218,22 @@ static _Noreturn void wait_for_the_end(void)
         pause();
 }
 
+static const char *awaited;
+static bool has_said(void *server)
+{
+    char *errors = server_errors(server);
+    bool said = strstr(errors, awaited) != NULL;
+
+    free(errors);
+    return said;
+}
+
+static void await_word(struct server *server, const char *what)
+{
+    awaited = what;
+    assert_true(wait_until(has_said, server));
+}
+
 static void expect_said(const struct server *server, const char *what)
 {
     char *errors = server_errors(server);
@@ -441,15 +457,6 @@ static bool harm_is_done(void *unused)
     return shared->harmful > 0;
 }
 
-static bool has_replaced_it(void *server)
-{
-    char *errors = server_errors(server);
-    bool said = strstr(errors, "the queue was shut down; there is another one") != NULL;
-
-    free(errors);
-    return said;
-}
-
 /* The acceptor ends by itself, and another one serves: so what it did is counted by gcov, too. */
 static void expect_a_new_acceptor(struct server *server)
 {
@@ -460,7 +467,7 @@ static void expect_a_new_acceptor(struct server *server)
     close(served);
     assert_true(wait_until(harm_is_done, NULL));
     int last = connect_to(server); /* which it cannot put in any more */
-    assert_true(wait_until(has_replaced_it, server));
+    await_word(server, "the queue was shut down; there is another one");
     close(last);
     expect_service(server);
 }
@@ -592,11 +599,11 @@ static void says_to_its_log_who_died_of_what(void **state)
     int errors = dup(server.errors);
     assert_int_equal(server_stop(&server), 0);
     server.errors = errors;
-    snprintf(line, sizeof(line), "<worker %d died of signal 10 (User defined signal 1)>\n",
-             (int)children[0]);
+    snprintf(line, sizeof(line), "<worker %d died of signal %d (User defined signal 1)>\n",
+             (int)children[0], SIGUSR1);
     expect_said(&server, line);
-    snprintf(line, sizeof(line), "<acceptor %d died of signal 12 (User defined signal 2)>\n",
-             (int)children[3]);
+    snprintf(line, sizeof(line), "<acceptor %d died of signal %d (User defined signal 2)>\n",
+             (int)children[3], SIGUSR2);
     expect_said(&server, line);
     close(errors);
 }
@@ -616,7 +623,7 @@ static void ends_when_its_first_workers_crash(void **state)
 
     (void)state;
     assert_true(wait_until(has_ended, &server));
-    expect_said(&server, "died of signal 11 (Segmentation fault) before it was idle\n");
+    expect_said(&server, "(Segmentation fault) before it was idle\n");
     assert_int_equal(server_wait(&server), 1);
 }
 
@@ -660,7 +667,7 @@ static void replaces_a_queue_that_was_shut_down(void **state)
         struct server server = serve_with(3, shuts_it_down);
         assert_true(wait_until(harm_is_done, NULL));
         int connection = connect_to(&server); /* in one case this is what finds it out */
-        assert_true(wait_until(has_replaced_it, &server));
+        await_word(&server, "the queue was shut down; there is another one");
         close(connection);
         struct load load = load_start(&server, 6, 60);
         assert_int_equal(load_finish(&load).ok, 60);
@@ -847,15 +854,6 @@ static int hangs(int queue, void *context)
     wait_for_the_end();
 }
 
-static bool says_it_hangs(void *server)
-{
-    char *errors = server_errors(server);
-    bool said = strstr(errors, "has not reported for 2 seconds; will try again") != NULL;
-
-    free(errors);
-    return said;
-}
-
 static void a_successor_that_hangs_is_found(void **state)
 {
     struct server server = serve_with(2, hangs);
@@ -865,7 +863,7 @@ static void a_successor_that_hangs_is_found(void **state)
     expect_service(&server);
     assert_true(children_of(server.pid, &worker, 1) >= 1);
     kill(worker, SIGKILL);
-    assert_true(wait_until(says_it_hangs, &server));
+    await_word(&server, "has not reported for 2 seconds; will try again");
     expect_service(&server); /* the other one serves */
     assert_int_equal(server_stop(&server), 0);
 }
