@@ -45,3 +45,4 @@ servers += 07-python
 $(tests)/queue: $(queue)
 $(tests)/queue: wrap = sendmsg accept4 fork socketpair calloc setsockopt
 $(tests)/travel: $(queue) $(here)/travel.o
+$(tests)/travel: wrap = now_ms

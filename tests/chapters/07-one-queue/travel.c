@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,6 +25,16 @@ enum { FIRST, SECOND };
 static const struct travel *by_number;
 static int queue[2], served;
 static char heard[8];
+
+static int64_t clock_ahead;
+
+int64_t __real_now_ms(void);
+int64_t __wrap_now_ms(void);
+
+int64_t __wrap_now_ms(void)
+{
+    return __real_now_ms() + clock_ahead;
+}
 
 static int find_it(void **state)
 {
@@ -200,6 +211,123 @@ static void the_numbers_of_a_dead_acceptor_are_passed_over(void **state)
     expect_of(acceptor_dies);
 }
 
+/* Looks after the copies when so much time has passed. */
+static void rest_after(int64_t ms)
+{
+    clock_ahead += ms;
+    by_number->way->rest(queue[FIRST]);
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+/* A worker takes a number, and is killed before it says so. */
+static bool orphan(void)
+{
+    char bytes[64];
+    int connection = saying("one");
+
+    if (by_number->way->put(queue[FIRST], connection) == -1 ||
+        recv(queue[SECOND], bytes, sizeof(bytes), 0) <= 0)
+        return false;
+    raise(SIGALRM); /* as its timer does, which means that it is to look */
+    rest_after(2000);
+    if (!is_open(connection)) /* it may have been taken just now */
+        return false;
+    rest_after(2000);
+    return !is_open(connection);
+}
+
+static void who_takes_a_number_and_is_not_heard_of_loses_it(void **state)
+{
+    (void)state;
+    expect_of(orphan);
+}
+
+/* All workers were busy for long, and one has taken it only now. */
+static bool late_taker(void)
+{
+    char bytes[64];
+    int connection = saying("one");
+
+    if (by_number->way->put(queue[FIRST], connection) == -1)
+        return false;
+    rest_after(5000);
+    rest_after(5000);
+    if (recv(queue[SECOND], bytes, sizeof(bytes), 0) <= 0)
+        return false;
+    rest_after(5000);
+    return is_open(connection);
+}
+
+static void what_has_waited_long_is_no_orphan(void **state)
+{
+    (void)state;
+    expect_of(late_taker);
+}
+
+static bool breaks(void)
+{
+    int connection = saying("one");
+
+    shutdown(queue[SECOND], SHUT_RD);
+    return by_number->way->put(queue[FIRST], connection) == -1 && errno == EPIPE &&
+           is_open(connection);
+}
+
+static void a_broken_queue_is_said(void **state)
+{
+    (void)state;
+    expect_of(breaks);
+}
+
+static bool nonsense(void)
+{
+    return send(queue[FIRST], "?", 1, 0) == 1 && by_number->work(queue[SECOND], hear) == -1 &&
+           errno == EPROTO && served == 0;
+}
+
+static void what_is_no_number_breaks_the_protocol(void **state)
+{
+    (void)state;
+    expect_of(nonsense);
+}
+
+/* In epoll_wait: an instance of its own is one descriptor too many. */
+static bool no_instance(void)
+{
+    struct rlimit limit;
+    unsigned char report;
+    const struct travel *warm = travels;
+
+    while (strcmp(warm->name, "epoll") != 0)
+        warm++;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = 1;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 && warm->work(queue[SECOND], hear) == -1 &&
+           errno == EMFILE && recv(queue[FIRST], &report, 1, MSG_DONTWAIT) == 1 && report == EMFILE;
+}
+
+static void a_worker_that_cannot_wait_says_why(void **state)
+{
+    (void)state;
+    expect_of(no_instance);
+}
+
+static void a_program_gets_its_connections_in_the_usual_way_only(void **state)
+{
+    struct output output =
+        run(built("chapters/07-one-queue/server"), "-p", "0", "-m", "pidfd", "-w", "worker", NULL);
+
+    (void)state;
+    assert_int_equal(output.status, 2);
+    assert_string_equal(output.out, "");
+    assert_string_equal(output.err, "server: -w PROGRAM: a program knows -m rights only\n");
+    output_free(&output);
+}
+
 /* As in a container that forbids it: the server, behind a filter of system calls, seccomp(2). */
 static void says_that_descriptors_may_not_be_taken(void **state)
 {
@@ -245,6 +373,12 @@ int main(void)
         cmocka_unit_test(the_numbers_of_a_dead_acceptor_are_passed_over),
         cmocka_unit_test(a_late_word_of_a_number_closes_no_other_connection),
         cmocka_unit_test(a_copy_that_is_not_needed_any_more_is_closed),
+        cmocka_unit_test(who_takes_a_number_and_is_not_heard_of_loses_it),
+        cmocka_unit_test(what_has_waited_long_is_no_orphan),
+        cmocka_unit_test(a_broken_queue_is_said),
+        cmocka_unit_test(what_is_no_number_breaks_the_protocol),
+        cmocka_unit_test(a_worker_that_cannot_wait_says_why),
+        cmocka_unit_test(a_program_gets_its_connections_in_the_usual_way_only),
         cmocka_unit_test(says_that_descriptors_may_not_be_taken),
     };
 
