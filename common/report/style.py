@@ -21,8 +21,8 @@ INKS = ("#d55e00",  # 54, vermilion
 GREY = "#777777"  # the servers of others, and what is none
 
 # Of gnuplot's points, each as (filled, hollow): circle, square, triangle, diamond, triangle
-# downwards, pentagon.
-SHAPES = ((7, 6), (5, 4), (9, 8), (13, 12), (11, 10), (15, 14))
+# downwards, pentagon; and some that are lines only: a cross, a star.
+SHAPES = ((7, 6), (5, 4), (9, 8), (13, 12), (11, 10), (15, 14), (2, 1), (3, 3))
 DASHES = ("(1,0)", "(14,5)", "(3,4)", "(14,4,3,4)")
 FILLS = (0.95, 0.5, 0.75, 0.25)  # how dense a bar is
 
