@@ -416,7 +416,8 @@ static void fill_places(struct supervisor *supervisor)
 {
     int place;
 
-    while ((place = workers_vacant(supervisor->places)) != -1) {
+    /* For a queue that is broken nobody is of use. */
+    while (!supervisor->broken && (place = workers_vacant(supervisor->places)) != -1) {
         if (place == acceptor_place(supervisor) && !all_were_idle(supervisor)) {
             workers_put_off(supervisor->places, place); /* until `run` calls it back */
             continue;
@@ -491,7 +492,7 @@ static int run(struct supervisor *supervisor)
         fill_places(supervisor);
         int64_t looked = supervisor->starting > 0 ? now_ms() : 0;
         int ms = workers_timeout(supervisor->places);
-        if ((supervisor->starting > 0 || supervisor->broken) && (ms == -1 || ms > MOMENT_MS))
+        if (supervisor->broken || (supervisor->starting > 0 && (ms == -1 || ms > MOMENT_MS)))
             ms = MOMENT_MS;
         news[REPORTS].fd = supervisor->broken ? -1 : supervisor->queue[FIRST];
         if (poll(news, NEWS, ms) == -1) {

@@ -457,6 +457,17 @@ static bool harm_is_done(void *unused)
     return shared->harmful > 0;
 }
 
+static bool is_served(const struct server *server)
+{
+    char byte = '?';
+    int connection = connect_to(server);
+    bool served =
+        send(connection, &byte, 1, MSG_NOSIGNAL) == 1 && recv(connection, &byte, 1, 0) == 1;
+
+    close(connection);
+    return served;
+}
+
 /* The acceptor ends by itself, and another one serves: so what it did is counted by gcov, too. */
 static void expect_a_new_acceptor(struct server *server)
 {
@@ -595,10 +606,13 @@ static void says_to_its_log_who_died_of_what(void **state)
     kill(children[0], SIGUSR1);
     kill(children[3], SIGUSR2);
     assert_true(wait_until(is_dead, &children[0]) && wait_until(is_dead, &children[3]));
-    expect_service(&server);
+    shared->socketpair = (struct fault){.times = 1, .error = EMFILE};
+    expect_a_new_acceptor(&server);
     int errors = dup(server.errors);
     assert_int_equal(server_stop(&server), 0);
     server.errors = errors;
+    expect_said(&server, "<cannot replace the queue: Too many open files; will try again>\n");
+    expect_said(&server, " goes into the queue>\n");
     snprintf(line, sizeof(line), "<worker %d died of signal %d (User defined signal 1)>\n",
              (int)children[0], SIGUSR1);
     expect_said(&server, line);
@@ -649,9 +663,10 @@ static int shuts_it_down(int queue, void *context)
     if (begin() != 1)
         return works(queue, context);
     report(queue);
-    while (shared->ready == 0) /* the acceptor has begun */
+    while (!__atomic_load_n(&shared->finish, __ATOMIC_SEQ_CST)) /* all have begun, and are known */
         poll(NULL, 0, 1);
     shutdown(queue, how);
+    shared->finish = 0;
     __sync_add_and_fetch(&shared->harmful, 1);
     return 0;
 }
@@ -665,10 +680,14 @@ static void replaces_a_queue_that_was_shut_down(void **state)
         how = ways[i];
         memset(shared, 0, sizeof(*shared));
         struct server server = serve_with(3, shuts_it_down);
+        pid_t children[4]; /* the acceptor is the last that was started */
+        assert_int_equal(children_of(server.pid, children, 4), 4);
+        __atomic_store_n(&shared->finish, 1, __ATOMIC_SEQ_CST);
         assert_true(wait_until(harm_is_done, NULL));
         int connection = connect_to(&server); /* in one case this is what finds it out */
         await_word(&server, "the queue was shut down; there is another one");
         close(connection);
+        assert_true(wait_until(is_dead, &children[3])); /* and no client in its hands any more */
         struct load load = load_start(&server, 6, 60);
         assert_int_equal(load_finish(&load).ok, 60);
         int connections[3]; /* all three serve again */
@@ -820,17 +839,6 @@ static int asks_for_more(int queue, void *context)
     setsockopt(queue, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
     shared->harmful = 1;
     return 0;
-}
-
-static bool is_served(const struct server *server)
-{
-    char byte = '?';
-    int connection = connect_to(server);
-    bool served =
-        send(connection, &byte, 1, MSG_NOSIGNAL) == 1 && recv(connection, &byte, 1, 0) == 1;
-
-    close(connection);
-    return served;
 }
 
 static void serves_on_though_a_worker_asked_for_credentials(void **state)
