@@ -1297,14 +1297,22 @@ static int close_the_channel(int channel, void *context)
     if (send(channel, "\0", 1, MSG_NOSIGNAL) != 1)
         return 1;
     close(channel);
+    __sync_add_and_fetch(&shared->reported, 1);
     while (pause() == -1)
         continue;
     return 0;
 }
 
+/* Before, one of them may be sent a connection, and lose it. */
+static int client_comes_when_three_have_closed(void)
+{
+    return await(reported_are, 3) ? client_takes_turns() : 1;
+}
+
 static void a_worker_that_closes_its_channel_and_lives_on_is_replaced(void **state)
 {
     (void)state;
+    client_main = client_comes_when_three_have_closed;
     expect_all_served(close_the_channel);
 }
 
