@@ -15,7 +15,8 @@ next block follows. A line "^C" presses Ctrl-C there. All of it runs in a networ
 that may be made, so that the ports of the texts are free. Prints TAP.
 
 Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a
-command runs once: what it printed is kept there, and the other texts are compared with that.
+command runs once: what it printed is kept there, and the other texts are compared with that. What
+the front page shows measures in full, and the others as little as can be (TEST_HASTE).
 """
 import contextlib
 import ctypes
@@ -53,7 +54,7 @@ class Terminal:
 
     all = []  # the open ones: while one is waited for, the others are read, too, or their programs would block
 
-    def __init__(self):
+    def __init__(self, haste):
         self.seen = ""
         self.shell, self.fd = pty.fork()
         if self.shell == 0:
@@ -62,6 +63,7 @@ class Terminal:
                 signal.signal(number, signal.SIG_DFL)  # the second; so would bash, and all that it starts
             environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb",
                                         "LC_ALL": "C.UTF-8", "COLUMNS": str(WIDTH)}
+            environment |= {"TEST_HASTE": "1"} if haste else {}
             environment.pop("PROMPT_COMMAND", None)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
         os.set_inheritable(self.fd, False)  # the next terminal's shell would hold this one open
@@ -181,7 +183,7 @@ def run_text(path, number):
         for block in BLOCK.finditer(path.read_text()):
             name = block[1] or ""
             if name not in terminals:
-                terminals[name] = Terminal()
+                terminals[name] = Terminal(haste=path != ROOT / "README.md")
             for command, shown in steps(block[2]):
                 number += 1
                 test = f"{number} - {path.relative_to(ROOT)}: {command.splitlines()[0]}"
