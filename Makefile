@@ -121,10 +121,10 @@ check: ## the tests, and all from lint to soak (half an hour)
 
 marp = $(BUILD)/slides/node_modules/.bin/marp
 
-slides: ## the decks, as HTML, and as PDF where Chromium is
+slides: ## the decks, as HTML; and where Chromium is as PDF: slides, handout, notes
 	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && \
-	    slides/build.py $(marp) $(BUILD)/slides && if command -v chromium >/dev/null; then \
-	    slides/build.py $(marp) $(BUILD)/slides --pdf; else echo 'slides: without chromium no PDF is made' >&2; fi)
+	    slides/build.py $(marp) $(BUILD)/slides $$(command -v chromium) && \
+	    { command -v chromium >/dev/null || echo 'slides: without chromium no PDF is made' >&2; })
 
 $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 	@mkdir -p $(@D)

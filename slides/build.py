@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""build.py MARP OUT [--pdf]: makes each deck of this folder OUT/NAME.html, and with --pdf OUT/NAME.pdf.
+"""build.py MARP OUT [CHROMIUM]: makes each deck of this folder OUT/NAME.html; and where there is a
+Chromium NAME.pdf, the slides alone; NAME-handout.pdf, on paper with room to write; and
+NAME-notes.pdf, each slide with what to say.
 
 A deck becomes one file that can be copied anywhere: fonts and pictures are put into it. The
 comments that say where code comes from are taken out first, since Marp shows comments as speaker
 notes.
 """
 import base64
+import html
 import os
 import pathlib
 import re
@@ -19,6 +22,33 @@ import fonts  # noqa: E402  which is there
 
 PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)\s]+\.(svg|png))(\))")
 TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+TITLE = re.compile(r"(<!-- _class: title -->.*?)(?=\n<!--\n)", re.S)  # until its notes
+# What Marp makes of a deck: its styles, the slides, and what is said to each.
+STYLE = re.compile(r"<style>.*?</style>", re.S)
+SLIDE = re.compile(r'<svg data-marpit-svg="".*?</svg>', re.S)
+NOTE = re.compile(r'<div class="bespoke-marp-note" data-index="(\d+)"[^>]*>(.*?)</div>', re.S)
+PAPER = """
+<style>
+@page { size: A4; margin: 14mm 16mm; }
+html, body { background: #fff !important; width: auto !important; height: auto !important; overflow: visible !important; }
+.part { display: grid; gap: 6mm; margin: 0 0 8mm; break-inside: avoid; }
+.part > div > svg[data-marpit-svg] { display: block; width: 100% !important; height: auto !important; aspect-ratio: 16 / 9;
+    border: 1px solid #888; break-before: auto !important; break-after: auto !important; break-inside: avoid; }
+.part section { break-before: auto !important; break-after: auto !important; }
+.handout .part { grid-template-columns: 112mm 1fr; height: 80mm; }
+.handout .said { background: repeating-linear-gradient(#fff 0 8.6mm, #999 8.6mm 8.9mm); height: 63mm; }
+.notes .part { grid-template-columns: 76mm 1fr; }
+.notes .said { font: 10.5pt/1.4 'IBM Plex Sans', 'DejaVu Mono', Arial, sans-serif; }
+.notes .said p, .notes .said pre { margin: 0 0 2mm; }
+.notes .said pre { font: 9pt/1.4 'IBM Plex Mono', 'DejaVu Mono', monospace; white-space: pre-wrap; }
+</style>
+"""
+
+
+def version():
+    """Of the course: when it was last changed, and how git calls that."""
+    done = subprocess.run(["git", "-C", HERE, "log", "-1", "--format=%cs (%h)"], capture_output=True, text=True, check=False)
+    return f"version of {done.stdout.strip()} · " if done.returncode == 0 else ""
 
 
 def prepared(deck, folder, pictures):
@@ -34,41 +64,96 @@ def prepared(deck, folder, pictures):
         pictures[str(copy)] = f"data:{TYPES[found[3]]};base64,{base64.b64encode(data).decode()}"
         return found[1] + str(copy) + found[4]
 
-    return PICTURE.sub(picture, re.sub(r"^<!-- (excerpt|sketch) .*?-->\n", "", deck.read_text(), flags=re.M))
+    text = re.sub(r"^<!-- (excerpt|sketch) .*?-->\n", "", deck.read_text(), flags=re.M)
+    imprint = f"\n<p class=\"imprint\">The authors of this course · {version()}texts CC BY 4.0, code MIT</p>\n"
+    text = TITLE.sub(lambda found: found[1] + imprint, text, count=1)
+    return PICTURE.sub(picture, text)
+
+
+def run(command, temporary):
+    """Marp and Chromium leave their files behind: in a folder that goes."""
+    # As root Chromium runs only without its sandbox; what it is shown is ours.
+    environment = os.environ | {"TMPDIR": str(temporary), "HOME": str(temporary)}
+    environment |= {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {}
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"slides: {done.stdout.strip()}")
+
+
+def paragraphs(note):
+    """What Marp has of a note, as its author meant it: "Say: ..." begins a paragraph, and what is set in is to be typed."""
+    made = []
+    for line in re.sub(r"</?p>", "\n", note).splitlines():
+        heading = re.match(r"([A-Z][A-Za-z ]{2,14}:)(.*)", line)
+        if heading:
+            made.append(["p", f"<strong>{heading[1]}</strong>{heading[2]}"])
+        elif not line.strip():
+            made.append(["p", ""])
+        elif line.startswith("  "):
+            made.append(["pre", line.strip()])
+        elif made and made[-1][0] == "p":
+            made[-1][1] += f" {line}"
+        else:
+            made.append(["p", line])
+    return "".join(f"<{kind}>{text}</{kind}>" for kind, text in made if text.strip())
+
+
+def on_paper(deck, kind):
+    """A page to be printed, made of a deck: kind is "handout" or "notes"."""
+    notes = dict(NOTE.findall(deck))
+    parts = []
+    for number, slide in enumerate(SLIDE.findall(deck)):
+        said = paragraphs(notes.get(str(number), "")) if kind == "notes" else ""
+        parts.append(f'<div class="part"><div id=":$p">{slide}</div><div class="said">{said}</div></div>')
+    title = html.escape(re.search(r"<title>(.*?)</title>", deck)[1])
+    return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'{"".join(STYLE.findall(deck))}{PAPER}</head><body class="{kind}">{"".join(parts)}</body></html>')
+
+
+def make_html(marp, out, decks, temporary):
+    pictures = {}
+    for deck in decks:
+        (temporary / deck.name).write_text(prepared(deck, temporary, pictures))
+    theme = (HERE / "theme.css").read_text()
+    theme += fonts.faces(theme + "".join(deck.read_text() for deck in decks))
+    (temporary / "theme.css").write_text(theme)
+    run([marp, "--theme", temporary / "theme.css", "--html", "-I", temporary, "-o", out], temporary)
+    for deck in decks:
+        made = out / f"{deck.stem}.html"
+        text = made.read_text()
+        for path, data in pictures.items():
+            text = text.replace(path, data)
+        made.write_text(text)
+        print(made)
+
+
+def make_pdf(chromium, out, decks, temporary):
+    options = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-pdf-header-footer",
+               f"--user-data-dir={temporary / 'profile'}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    for deck in decks:
+        made = out / f"{deck.stem}.html"
+        pages = {f"{deck.stem}.pdf": made}
+        for kind in "handout", "notes":
+            pages[f"{deck.stem}-{kind}.pdf"] = temporary / f"{deck.stem}-{kind}.html"
+            pages[f"{deck.stem}-{kind}.pdf"].write_text(on_paper(made.read_text(), kind))
+        for name, page in pages.items():
+            run([chromium, *options, f"--print-to-pdf={out / name}", page.resolve().as_uri()], temporary)
+            print(out / name)
 
 
 def main():
-    pdf = sys.argv[3:] == ["--pdf"]
-    if len(sys.argv) != 3 + pdf:
-        sys.exit("usage: build.py MARP OUT [--pdf]")
-    marp, out = sys.argv[1], pathlib.Path(sys.argv[2])
+    if len(sys.argv) not in (3, 4):
+        sys.exit("usage: build.py MARP OUT [CHROMIUM]")
+    marp, out, *chromium = sys.argv[1:]
+    out = pathlib.Path(out).absolute()
     out.mkdir(parents=True, exist_ok=True)
-    decks = sorted(deck for deck in HERE.glob("[0-9]*.md"))
-    pictures = {}
+    decks = sorted(HERE.glob("[0-9]*.md"))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:  # a browser may just end
-        folder = pathlib.Path(name)
-        for deck in decks:
-            (folder / deck.name).write_text(prepared(deck, folder, pictures))
-        theme = (HERE / "theme.css").read_text()
-        theme += fonts.faces(theme + "".join(deck.read_text() for deck in decks))
-        (folder / "theme.css").write_text(theme)
-        command = [marp, "--theme", folder / "theme.css", "--html", "-I", folder, "-o", out]
-        if pdf:
-            command += ["--pdf", "--pdf-notes", "--allow-local-files"]
-        # Marp and Chromium leave their files behind. As root Chromium runs only without its sandbox; what
-        # it is shown is ours.
-        environment = os.environ | {"TMPDIR": name}
-        environment |= {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {}
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        if done.returncode != 0:
-            sys.exit(f"slides: {done.stdout.strip()}")
-    for deck in decks:
-        if not pdf:
-            html = (out / f"{deck.stem}.html").read_text()
-            for path, data in pictures.items():
-                html = html.replace(path, data)
-            (out / f"{deck.stem}.html").write_text(html)
-        print(out / f"{deck.stem}.{'pdf' if pdf else 'html'}")
+        temporary = pathlib.Path(name)
+        make_html(marp, out, decks, temporary)
+        if chromium:
+            make_pdf(chromium[0], out, decks, temporary)
 
 
 if __name__ == "__main__":

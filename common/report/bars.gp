@@ -4,7 +4,7 @@ set style fill solid 0.9 border -1
 set errorbars linecolor rgb "black" linewidth 2
 set boxwidth 0.8 / count
 set yrange [0:*]
-set key above
+set key above vertical maxrows 1 width 2
 stats data every ::1 using 2 nooutput
 set xrange [-0.6 : STATS_records - 0.4]
 set ylabel "µs"

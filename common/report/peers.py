@@ -77,7 +77,7 @@ def write(names, rows):
     results.write_table(plot, ["design", *(f"{clients} {part}" for clients in CLIENTS for part in ("median", "low", "high"))],
                         ([name, *(f"{of(column(rows[name, clients], 'server_us')):.2f}"
                                   for clients in CLIENTS for of in (stats.median, min, max))] for name in names))
-    gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", letters=17,
+    gnuplot.draw("peers.gp", plot, paths.RESULTS / "peers", letters=17, height=675.0,
                  clients=" ".join(map(str, CLIENTS)),
                  designs=" ".join(names), titles="|".join(designs.label(name) for name in names),
                  lowest=min(min(column(each, "server_us")) for each in rows.values()),

@@ -11,9 +11,10 @@ set xtics ("50" x(50), "90" x(90), "99" x(99), "99.9" x(99.9), "99.99" x(99.99))
 set xrange [0:4.15]
 
 set xlabel "% of the connections"
-set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile: slower to the right" \
-    margins 0.13,0.97,0.17,(many ? 0.68 : 0.81) spacing 0.03
-if (many) { set key at screen 0.55,0.92 center top vertical maxrows 4 width -3 }
+set multiplot layout 1,2 title "Latency of a 64-byte echo, by percentile: slower to the right" offset 0,0.3 \
+    margins 0.13,0.97,0.21,(many ? 0.70 : 0.75) spacing 0.03
+set title offset 0,-0.6
+set key at screen 0.55,0.915 center top vertical maxrows (many ? 2 : 1) samplen 3 width -1
 do for [p = 1:2] {
     set title word(clients, shown(p)).(word(clients, shown(p)) eq "1" ? " client" : " clients")
     if (p == 1) { set ylabel "latency in µs, log scale" } else { unset ylabel; set format y ""; unset key }

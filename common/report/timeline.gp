@@ -3,7 +3,7 @@
 
 panels = words(servers)
 forks(panel) = word(forking, panel) eq "1"
-gap = panels == 1 ? 0.9 : 1.3  # rows, above each panel, for its title
+gap = panels == 1 ? 0.9 : 1.55  # rows, above each panel, for its title
 full = panels == 1 ? 0.56 : 0.76 # height of a bar, of a row
 y(panel, row) = -(panel * (processes + 1 + gap) + row)
 
@@ -19,8 +19,8 @@ height_of(kind) = kind eq "waits" ? 0.06 : strstrt(kind, "under way") ? 0.5 : 1
 set border 1
 unset grid
 unset key
-set tmargin 2.3
-set bmargin 5
+set tmargin 0.8
+set bmargin 4.3
 set rmargin 3
 set xrange [0:last / 1e3]
 set yrange [y(panels - 1, processes + 0.6):y(0, -gap)]
@@ -29,14 +29,13 @@ do for [panel = 1:panels] {
     set for [row = 1:processes] ytics add ((forks(panel) ? "a child" : "worker ".row) y(panel - 1, row))
     set ytics add (name(firsts, panel) y(panel - 1, 0))
     # (The spaces behind a change of font are of the kind that no SVG viewer leaves out.)
-    set label sprintf("{/*1.5:Bold %s ms}  {/:Bold %s:} %s", word(lengths, panel), name(titles, panel), name(hows, panel)) \
-        at graph 0, first y(panel - 1, -0.85)
+    set label sprintf("{/*1.3:Bold %s ms}  {/:Bold %s:} %s", word(lengths, panel), name(titles, panel), name(hows, panel)) \
+        at graph 0, first y(panel - 1, -1.05)
 }
-set title sprintf("%d connections, from the first accept until the last echo", connections)
-set xlabel "ms since the first accept" offset 0,0.5
+set xlabel sprintf("ms since the first of %d accepts (bold: until the last echo)", connections) offset 0,0.7
 
 # The legend, of the kinds that there are; a key of gnuplot's would be too wide, and have all samples of one height.
-width(kind) = 0.05 + 0.0082 * strlen(kind)
+width(kind) = 0.045 + 0.0112 * strlen(kind)
 count = 1 + sum [i = 1:strlen(kinds)] (kinds[i:i] eq "|")
 x = 0.51 - (sum [i = 1:count] width(name(kinds, i))) / 2
 do for [i = 1:count] {
@@ -62,4 +61,4 @@ plot for [n = 1:3] data every ::1 using (layer(strcol(3)) == n ? begin(0) : NaN)
          (end(0) - begin(0)):(middle(0) + full / 2 - below_master(0)) \
          with vectors head filled size screen 0.006,20 linecolor rgb "#777777", \
      for [n = 1:(panels == 1)] data every ::1 using (begin(0)):(strcol(8) eq "begins" ? middle(0) + full / 2 : NaN):6 \
-         with labels left offset 0.3,0.6 font ",12"
+         with labels left offset 0.3,0.6 font ",".letters

@@ -370,7 +370,7 @@ def timeline(name, names):
     servers = trace(names)
     path = paths.RESULTS / f"{name}.tsv"
     last = write_bars(path, servers)
-    gnuplot.draw("timeline.gp", path, paths.RESULTS / name, letters=17, servers=" ".join(names),
+    gnuplot.draw("timeline.gp", path, paths.RESULTS / name, height=600.0, letters=24, servers=" ".join(names),
                  last=last, kinds="|".join(kinds(servers)),
                  forking=" ".join("0" if server.workers else "1" for server in servers),
                  titles="|".join(map(registry.label, names)),

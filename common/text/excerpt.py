@@ -22,6 +22,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".sh": "sh", ".mk": "make"}
 EXCERPT = re.compile(r"^<!-- excerpt (\S+) (.*?) -->\n```\w*\n(.*?)^```\n", re.M | re.S)
 BETWEEN = re.compile(r'"(.+)" to "(.+)"')
+SLIDE = 84  # columns
+# Blanks, a statement or none, and the comment behind it.
+COMMENT = re.compile(r"^( *)(.*?) *(?:(/\*) ((?:.|\n)*?)( \*/)|(#) (.*))$", re.M)
 
 
 class Mistake(Exception):
@@ -64,13 +67,37 @@ def taken_from_source(path, what):
     return textwrap.dedent("\n".join(lines)) + "\n"
 
 
-def renewed(text):
+def for_a_slide(code):
+    """The same lines, with comments where a slide has room for them: wrapped, or above their statement."""
+
+    def moved(found):
+        indent, statement, *parts = found.groups(default="")
+        sign, words, end = parts[:3] if parts[0] else (*parts[3:], "")
+        if max(map(len, found[0].splitlines())) <= SLIDE:
+            return found[0]
+        words = re.sub(r"\s*\n *\* ", " ", words)
+        inner = indent + (" * " if sign == "/*" else "# ")
+        least, width = len(wrapped(f"{sign} {words}{end}", indent, inner, SLIDE)), SLIDE
+        while len(wrapped(f"{sign} {words}{end}", indent, inner, width - 1)) == least:
+            width -= 1  # lines of about the same length
+        lines = wrapped(f"{sign} {words}{end}", indent, inner, width)
+        return "\n".join(lines + ([indent + statement] if statement else []))
+
+    return COMMENT.sub(moved, code)
+
+
+def wrapped(text, first, others, width):
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=others)
+
+
+def renewed(text, slides=False):
     """The text with every excerpt as its source has it."""
 
     def renew(found):
         path, what, _ = found.groups()
         try:
             code = taken_from_source(path, what)
+            code = for_a_slide(code) if slides else code
         except Mistake as mistake:
             raise Mistake(f"excerpt {path} {what}: {mistake}") from None
         language = LANGUAGES.get(pathlib.Path(path).suffix, "")
@@ -92,7 +119,7 @@ def main():
         path = pathlib.Path(name)
         try:
             old = path.read_text()
-            new = renewed(old)
+            new = renewed(old, path.resolve().parent == ROOT / "slides")
         except Mistake as mistake:
             print(f"{name}: {mistake}", file=sys.stderr)
             status = 1
