@@ -134,8 +134,9 @@ $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 
 # ---- maintain -----------------------------------------------------------------------------------
 
-texts: ## renew the code that texts and slides show
+texts: ## renew the code that texts and slides show, and the schedules
 	@common/text/excerpt.py $$(git ls-files '*.md')
+	@slides/schedule.py
 	@tests/facts/facts.py --page
 
 lint: ## warnings of compilers and linters, and the format

@@ -33,14 +33,14 @@ PAPER = """
 html, body { background: #fff !important; width: auto !important; height: auto !important; overflow: visible !important; }
 .part { display: grid; gap: 6mm; margin: 0 0 8mm; break-inside: avoid; }
 .part > div > svg[data-marpit-svg] { display: block; width: 100% !important; height: auto !important; aspect-ratio: 16 / 9;
-    border: 1px solid #888; break-before: auto !important; break-after: auto !important; break-inside: avoid; }
+    border: 1px solid #888; box-sizing: border-box; break-before: auto !important; break-after: auto !important; break-inside: avoid; }
 .part section { break-before: auto !important; break-after: auto !important; }
 .handout .part { grid-template-columns: 112mm 1fr; height: 80mm; }
 .handout .said { background: repeating-linear-gradient(#fff 0 8.6mm, #999 8.6mm 8.9mm); height: 63mm; }
 .notes .part { grid-template-columns: 76mm 1fr; }
 .notes .said { font: 10.5pt/1.4 'IBM Plex Sans', 'DejaVu Mono', Arial, sans-serif; }
 .notes .said p, .notes .said pre { margin: 0 0 2mm; }
-.notes .said pre { font: 9pt/1.4 'IBM Plex Mono', 'DejaVu Mono', monospace; white-space: pre-wrap; }
+.notes .said :is(pre, code) { font: 9pt/1.4 'IBM Plex Mono', 'DejaVu Mono', monospace; white-space: pre-wrap; }
 </style>
 """
 
@@ -84,6 +84,7 @@ def run(command, temporary):
 def paragraphs(note):
     """What Marp has of a note, as its author meant it: "Say: ..." begins a paragraph, and what is set in is to be typed."""
     made = []
+    note = re.sub(r"`([^`]+)`", r"<code>\1</code>", note)
     for line in re.sub(r"</?p>", "\n", note).splitlines():
         heading = re.match(r"([A-Z][A-Za-z ]{2,14}:)(.*)", line)
         if heading:

@@ -1,6 +1,7 @@
 #!/bin/sh
-# check.sh: what the texts say. Excerpts are equal to their source, links inside the repository lead
-# somewhere, pictures have a text, words are spelled, and every command does what it is shown to do.
+# check.sh: what the texts say. Excerpts are equal to their source, schedules add up, links inside the
+# repository lead somewhere, pictures have a text, words are spelled, and every command does what it is
+# shown to do.
 #
 # MAKE_TEST is a file with what `make test` has printed for this build, when it has run already.
 set -eu
@@ -12,6 +13,8 @@ texts=$(git ls-files '*.md' 2>/dev/null || find . -name '*.md' -not -path './bui
 echo "texts: excerpts"
 # shellcheck disable=SC2086 # a list, here and below
 common/text/excerpt.py --check $texts
+echo "texts: schedules"
+slides/schedule.py --check
 echo "texts: links and pictures"
 # shellcheck disable=SC2086
 tests/texts/links.py $texts
