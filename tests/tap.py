@@ -154,7 +154,11 @@ def say(number, name, problem):
     if problem and not skipped:  # on stderr, for prove shows no more of the rest than its number
         print("\n".join(f"#   {line}" for line in problem.splitlines()), file=sys.stderr,
               flush=True)
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read has had enough: make facts | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(128 + signal.SIGPIPE)
     return 1 if problem and not skipped else 0
 
 

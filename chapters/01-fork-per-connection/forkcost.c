@@ -77,6 +77,7 @@ int main(int argc, char **argv)
     int option;
 
     output_begin();
+    argv[0] = program_invocation_short_name; /* by which getopt begins its messages */
     while ((option = getopt(argc, argv, "m:h")) != -1) {
         if (option == 'h')
             usage_help(usage);

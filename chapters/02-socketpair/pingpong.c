@@ -215,6 +215,7 @@ int main(int argc, char **argv)
     int option;
 
     output_begin();
+    argv[0] = program_invocation_short_name; /* by which getopt begins its messages */
     while ((option = getopt(argc, argv, "t:n:h")) != -1) {
         switch (option) {
         case 't':

@@ -63,7 +63,7 @@ int write_fd(int channel, const void *data, size_t len, int fd)
  */
 static bool take_descriptor(struct msghdr *message, int *fd)
 {
-    const struct cmsghdr *header = CMSG_FIRSTHDR(message); /* there is no room for another one */
+    const struct cmsghdr *header = CMSG_FIRSTHDR(message); /* no room for another header */
 
     *fd = -1;
     if (!header)

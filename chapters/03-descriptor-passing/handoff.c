@@ -110,6 +110,7 @@ int main(int argc, char **argv)
     int channel[2], option;
 
     output_begin();
+    argv[0] = program_invocation_short_name; /* by which getopt begins its messages */
     while ((option = getopt(argc, argv, "h")) != -1) {
         if (option == 'h')
             usage_help(usage);

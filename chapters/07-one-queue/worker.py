@@ -8,7 +8,10 @@ import socket
 import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)    # end quietly on Ctrl-C
-queue = socket.socket(fileno=os.dup(0))         # what Python opens no other program inherits ...
+try:
+    queue = socket.socket(fileno=os.dup(0))     # what Python opens no other program inherits ...
+except OSError:
+    sys.exit("worker.py: descriptor 0 is no queue: the server starts this program")
 nothing = os.open(os.devnull, os.O_RDONLY)      # ... but it does inherit descriptor 0
 os.dup2(nothing, 0)
 os.close(nothing)
@@ -24,7 +27,7 @@ try:
         if not data:                            # the server has gone
             break
         if not descriptors:                     # this process may open no more: one is lost
-            heard = select.select([], [2], [], 0)[1]  # else to say so would wait for a reader
+            heard = select.select([], [2], [], 0)[1]  # a full pipe would hold us up
             sys.exit("worker.py: a message came without a connection" if heard else 1)
         with socket.socket(fileno=descriptors[0]) as connection:
             connection.set_inheritable(False)       # recv_fds sets no close-on-exec

@@ -208,7 +208,11 @@ def reset(number):
                           f"make reset-{exercise.number} FORCE=1")
         question = (f"Replace your files in {folder} by the starter? "
                     f"They are kept under {trial.shown(exercise.kept)}. [y/N]")
-        answer = input(terminal.wrapped(question) + " ")
+        try:
+            answer = input(terminal.wrapped(question) + " ")
+        except EOFError:  # Ctrl-D
+            answer = ""
+            print()
         if answer.strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return NOT_YET

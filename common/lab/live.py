@@ -245,7 +245,7 @@ def page(title, server, load, keys):
     """The lines of what is to be seen now; none is longer than the terminal is wide."""
     columns, height = terminal.width(), os.get_terminal_size(1).lines if os.isatty(1) else 1000
     status, rows = server.look(load.ports())
-    head = [title, f"load: {len(load.busy)} clients, and {len(load.silent)} that are silent", status, ""]
+    head = [title, f"load: {len(load.busy)} clients, and {len(load.silent)} silent", status, ""]
     meanings = server.keys()
     said_long = [f"  {key:<3}  {meaning}" for key, meaning in meanings.items()]
     foot = ["", *(said_long if height >= 24 else [" ".join(meanings)])] if keys else [""]

@@ -72,7 +72,7 @@ def show_tables(name, rows, servers, clients, command):
     lost = {server: sum(row["connections"] - row["ok"] for row in rows if row["server"] == server)
             for server in servers}
     total = sum(row["connections"] for row in rows)
-    print(terminal.wrapped(f"of {total:.0f} connections lost: "
+    print(terminal.wrapped(f"connections lost, of {total:.0f}: "
                            + ", ".join(f"{n:.0f} by chapter {s}" for s, n in lost.items()),
                            "", "  "))
     warning = stats.noise_warning({f"CPU {s} / {servers[0]}, {clients_text(n)}": ratios(s, n, "server_us")

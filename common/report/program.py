@@ -3,6 +3,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import select
 import shlex
 import signal
 import subprocess
@@ -144,6 +145,16 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_SET_CHILD_SUBREAPER = 36
 
 
+def unread():
+    """Whether nobody reads what we print any more, as in "make trace-04 | head"; then it goes nowhere."""
+    poll = select.poll()
+    poll.register(1, 0)
+    gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return gone
+
+
 def main(function):
     """Runs a measurement: a failure is one line and status 1; a signal ends it and what it started."""
     # Who loses its parent becomes a child of this process, where end_descendants finds it.
@@ -160,8 +171,11 @@ def main(function):
     try:
         function()
         status = 0
-    except (Failure, OSError) as failure:
-        terminal.complain(f"{name}: {failure}")
+    except (Failure, OSError, subprocess.CalledProcessError) as failure:
+        if unread():
+            status = 128 + signal.SIGPIPE  # as of a program that this signal ended; it is quiet, too
+        else:
+            terminal.complain(f"{name}: {failure}")
     except KeyboardInterrupt:
         print(f"\n{name}: stopped", file=sys.stderr)
         status = 128 + (stopped or signal.SIGINT)

@@ -24,7 +24,8 @@ static const struct language {
 } c = {"chapters/05-exec-workers/worker", false,
        "worker: descriptor 0 is not a channel: the server starts this program\n",
        "worker: cannot receive a connection: Protocol error\n"},
-  python = {"chapters/05-exec-workers/worker.py", true, "non-socket",
+  python = {"chapters/05-exec-workers/worker.py", true,
+            "worker.py: descriptor 0 is not a channel: the server starts this program\n",
             "worker.py: a message came without a connection\n"};
 
 static const struct language *language;

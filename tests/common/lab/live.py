@@ -169,10 +169,10 @@ def test_silent_clients_hold_all_workers_and_the_others_wait():
     with on_screen("05") as view:
         view.wait_for(r"^worker 4 ")
         view.press("ssss")
-        view.wait_for(r"(?s)load: 4 clients, and 4 that are silent\n0 connections a second.*backlog: [1-9]\d* of "
+        view.wait_for(r"(?s)load: 4 clients, and 4 silent\n0 connections a second.*backlog: [1-9]\d* of "
                         r".*(1 silent.*){4}")
         view.press("l")
-        view.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
+        view.wait_for(r"and 0 silent\n[1-9]\d* connections a second")
 
 
 def test_who_serves_nobody_has_a_key_of_its_own():
@@ -202,7 +202,7 @@ def test_what_waits_in_a_queue_is_beside_the_backlog():
         view.press("s" * 30)
         view.wait_for(r"backlog: [1-9]\d* of \d+, queue: 1[5-9]$")
         view.press("l")
-        view.wait_for(r"and 0 that are silent\n[1-9]\d* connections a second")
+        view.wait_for(r"and 0 silent\n[1-9]\d* connections a second")
 
 
 def test_the_load_grows_and_shrinks():

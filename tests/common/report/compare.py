@@ -138,7 +138,7 @@ def test_tables_name_what_is_noisy_and_count_what_was_lost():
     tap.equal(lost, 2)
     text = out.getvalue()
     assert "? 0.90 (0.90-1.40)" in text, text
-    assert "of 54 connections lost: 2 by chapter 01, 0 by chapter 04" in text, text
+    assert "connections lost, of 54: 2 by chapter 01, 0 by chapter 04" in text, text
     assert "too noisy to conclude from 1 of 1 ratios" in text and "Try again when it is quiet: make compare" in text, text
 
 
