@@ -11,7 +11,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)    # end quietly on Ctrl-C
 try:
     queue = socket.socket(fileno=os.dup(0))     # what Python opens no other program inherits ...
 except OSError:
-    sys.exit("worker.py: descriptor 0 is no queue: the server starts this program")
+    sys.exit("worker.py: descriptor 0 is not a queue: the server starts this program")
 nothing = os.open(os.devnull, os.O_RDONLY)      # ... but it does inherit descriptor 0
 os.dup2(nothing, 0)
 os.close(nothing)

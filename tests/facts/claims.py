@@ -93,7 +93,7 @@ def paragraphs(path):
     if path.suffix == ".h":
         return [(found.start(), re.sub(r"^ \* ?", "", found[0][2:-2], flags=re.M))
                 for found in re.finditer(r"/\*.*?\*/", text, re.S)]
-    code = (r"^```.*?^```$|^ {4}.*?$|^---\n.*?^---$(?=\n\n<!-- _class)"
+    code = (r"^```.*?^```$|^ {4}.*?$|\A---\n.*?^---$"
             r"|<!-- (?:_|excerpt|sketch).*?-->")
     text = re.sub(code, lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.M | re.S)
     border = r"\n---\n" if path.parent.name == "slides" else r"\n[ ]*\n|\n(?=\s*(?:[-*]|\d+\.) |\|)"
