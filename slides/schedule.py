@@ -12,11 +12,12 @@ A plan is a comment of README.md, and the table below it is made:
     pause 15 ; break                 minutes
     -->
     <!-- plan lectures 50 50         of so many minutes, and of labs of so many, a line each:
-    0:1-9 1 | 01-1 01-2 (01-6) | 1 01-3    what is shown | what is done in the lab | read and done at home
+    0:1-9 1 ; talks | 01-1 (01-6) | 1 01-3    what is shown, and what else | the lab | read and done at home
     -->
 
 and so is the table of the decks, below <!-- plan decks -->. An error is a lecture that leaves no five minutes for
-what is asked, or a lab that is too long. With --check nothing is written.
+what is asked, a lab that is too long, or a deck that has other minutes for an exercise. With --check nothing is
+written.
 """
 import pathlib
 import re
@@ -28,7 +29,7 @@ sys.path.insert(0, str(TOP / "common/exercises"))
 import course  # noqa: E402
 
 PAGE = HERE / "README.md"
-PLAN = re.compile(r"(<!-- plan (\w+)(.*?)-->\n)((?:\|.*\n)*)", re.S)
+PLAN = re.compile(r"(<!-- plan (\w+)(.*?)-->\n)((?:\|[^\n]*\n)*)", re.S)
 FOR_QUESTIONS = 5
 
 
@@ -62,6 +63,10 @@ class Plan:
         self.slides = {number: minutes_of_slides(path) for number, path in decks().items()}
         self.exercises = {exercise.number: exercise for exercise in course.read_list()}
         self.shown = set()
+        for path in decks().values():
+            for number, said in re.findall(r"\| (\d\d-\d) \|(?: [^|\d]+ \|)+ (\d+) \|", path.read_text()):
+                if int(said) != self.exercises[number].minutes:
+                    raise Mistake(f"{path.name}: {number} takes {self.exercises[number].minutes} minutes, not {said}")
 
     def deck(self, item):
         """The text and the minutes of "1" or "1:2-5,8"."""
@@ -124,7 +129,9 @@ class Plan:
             parts = [part.strip() for part in line.split("|")]
             if len(parts) != 3:
                 raise Mistake(f'"{line}" has {len(parts)} parts, not three')
-            shown, took = self.show(parts[0])
+            items, _, more = (part.strip() for part in parts[0].partition(";"))
+            shown, took = self.show(items)
+            shown = "; ".join(filter(None, (shown, more)))
             lab, lab_took = self.lab(parts[1])
             home, home_took = self.lab(parts[2])
             if took > longest - FOR_QUESTIONS or lab_took > lab_longest:
