@@ -7,6 +7,7 @@ slides.py FOLDER: where `make slides` has put the decks. Prints TAP.
 """
 import json
 import pathlib
+import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -108,6 +109,7 @@ PICTURE_FAULTS = """
     return JSON.stringify(faults);
 })
 """
+LANGUAGE = "document.documentElement.lang"
 COUNT = "document.querySelectorAll('section').length"
 # A browser loads a font when a slide needs it, and lays the slide out again: nothing may be measured
 # in between.
@@ -116,8 +118,23 @@ SHOWN = ".bespoke-marp-active section, .bespoke-marp-active section *"
 NOTES = "document.querySelectorAll('.bespoke-marp-note').length"
 
 
-def faults_of(opened, url):
-    with opened.open(url, width=1280, height=720) as page:
+def faults_on_paper(deck, count):
+    """The PDFs, where they have been made: a page a slide, three slides to a page, and notes for all; no icons of notes."""
+    pages = {}
+    for kind in "", "-handout", "-notes":
+        printed = deck.with_name(f"{deck.stem}{kind}.pdf")
+        if printed.exists():
+            data = printed.read_bytes()
+            pages[kind] = len(re.findall(rb"/Type /Page\b(?!s)", data))
+            if b"/Subtype /Text" in data:
+                yield f"{printed.name} has icons of notes"
+    if pages and (pages.get("") != count or pages.get("-handout") != -(-count // 3)
+                  or not count / 4 < pages.get("-notes", 0) < count):
+        yield f"the PDFs have so many pages, of {count} slides: {pages}"
+
+
+def faults_of(opened, url, deck):
+    with opened.open(url + deck.name, width=1280, height=720) as page:
         count, notes = page.evaluate(COUNT), page.evaluate(NOTES)
         page.evaluate(LOADED)
         found, pictures = [], {}
@@ -129,6 +146,9 @@ def faults_of(opened, url):
             found.append(f"it has {count} slides; a deck has 15 to 25")
         if notes < count:
             found.append(f"{count - notes} of {count} slides have no speaker notes")
+        if page.evaluate(LANGUAGE) != "en":  # and not that of whoever made it
+            found.append(f"its language is {page.evaluate(LANGUAGE)}")
+        found += faults_on_paper(deck, count)
         for picture, (number, unit, width) in pictures.items():  # each is a document with fonts of its own
             with opened.open(picture) as alone:
                 faults = json.loads(alone.evaluate(f"({PICTURE_FAULTS})({unit}, {width})")) + alone.foreign_fonts()
@@ -149,7 +169,7 @@ def main():
     failed = not decks
     with browser.serve(folder) as url, browser.Browser() as opened:
         for number, deck in enumerate(decks, 1):
-            found = faults_of(opened, url + deck.name)
+            found = faults_of(opened, url, deck)
             print("not ok" if found else "ok", number, "-", deck.stem)
             for fault in found:
                 print("#", fault)
