@@ -4,6 +4,7 @@
 
 #include "process.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,8 +21,7 @@
 
 enum {
     LINE_MAX_BYTES = 1024, /* less than PIPE_BUF: whole, or not at all, says pipe(7) */
-    TERMINAL_BYTES = 100,  /* there is room for as many in a terminal that has any at all:
-                            * drivers/tty/tty_buffer.c takes memory in pieces of 256 bytes */
+    TERMINAL_BYTES = 100,  /* less than the pieces of 256 in which a terminal takes memory */
     SERIES_MS = 10000,
 };
 
@@ -55,21 +55,36 @@ static ssize_t write_without_signals(int fd, const char *bytes, size_t length)
 }
 
 /*
- * Where poll sees room, a pipe takes PIPE_BUF bytes without waiting (pipe(7)), and a terminal some;
- * if no other writer is quicker, which cannot be excluded here.
+ * How many of these bytes can be written without waiting where poll sees room. A pipe takes
+ * PIPE_BUF (pipe(7)). A terminal that has room has a piece of memory (drivers/tty/tty_buffer.c),
+ * for plain bytes; the end of a line, which it sends as two bytes, and other signs of control it
+ * looks at one by one (drivers/tty/n_tty.c), and waits if the piece was its last one. So these go
+ * alone.
  */
-static ssize_t write_where_poll_sees_room(int fd, const char *bytes, size_t length, size_t most)
+static size_t part_for_room(const char *bytes, size_t length, bool terminal)
+{
+    size_t most = terminal ? TERMINAL_BYTES : PIPE_BUF, part = 1;
+
+    if (terminal && iscntrl((unsigned char)bytes[0]))
+        return part;
+    while (part < length && part < most && !(terminal && iscntrl((unsigned char)bytes[part])))
+        part++;
+    return part;
+}
+
+/* If no other writer is quicker, which cannot be excluded here. */
+static ssize_t write_where_poll_sees_room(int fd, const char *bytes, size_t length, bool terminal)
 {
     struct pollfd room = {.fd = fd, .events = POLLOUT};
     size_t done = 0;
 
     while (done < length) {
-        size_t part = length - done < most ? length - done : most;
         if (poll(&room, 1, 0) != 1) {
             errno = EAGAIN;
             break;
         }
-        ssize_t written = write_without_signals(fd, bytes + done, part);
+        ssize_t written = write_without_signals(
+            fd, bytes + done, part_for_room(bytes + done, length - done, terminal));
         if (written <= 0)
             break;
         done += (size_t)written;
@@ -89,7 +104,7 @@ static ssize_t write_to_pipe(int fd, const char *bytes, size_t length, bool term
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (own == -1)
-        return write_where_poll_sees_room(fd, bytes, length, terminal ? TERMINAL_BYTES : PIPE_BUF);
+        return write_where_poll_sees_room(fd, bytes, length, terminal);
     ssize_t written = write_without_signals(own, bytes, length);
     int error = errno;
     close(own);

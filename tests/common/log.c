@@ -367,15 +367,16 @@ static bool is_shown_again(void *argument)
     return error_of_a_line() == 0;
 }
 
-/* Lines go out until one does not. Returns its error, or 0 if a terminal takes without end. */
-static int error_of_many_lines(void)
+/* Lines of so many bytes go out until one does not. Returns its error, or 0 if a terminal takes
+ * without end. */
+static int error_of_many_lines(size_t bytes)
 {
-    char long_line[1000];
+    char a_line[1000];
 
-    memset(long_line, 'x', sizeof(long_line) - 1);
-    long_line[sizeof(long_line) - 1] = '\n';
-    for (int i = 0; i < 10000; i++)
-        if (write_now(writer, long_line, sizeof(long_line)) == -1)
+    memset(a_line, 'x', bytes - 1);
+    a_line[bytes - 1] = '\n';
+    for (int i = 0; i < 1000000; i++)
+        if (write_now(writer, a_line, bytes) == -1)
             return errno;
     return 0;
 }
@@ -386,7 +387,7 @@ static void a_terminal_that_nobody_shows_is_not_waited_for(void **state)
     open_terminal();
     assert_int_equal(error_of_a_line(), 0);
     for (int again = 0; again < 3; again++) { /* what it holds moves on, and makes room */
-        int error = error_of_many_lines();
+        int error = error_of_many_lines(1000);
         assert_true(error == EAGAIN || error == EIO); /* EIO: there was room for a part */
     }
     assert_int_equal(fcntl(writer, F_GETFL), flags);
@@ -404,15 +405,23 @@ static void a_stopped_terminal_is_not_waited_for(void **state)
     expect_shown("a line\r\n");
 }
 
+/* As where the terminal is another user's, after su: then it cannot be opened again either. */
 static void at_the_limit_of_descriptors_a_terminal_is_not_waited_for_either(void **state)
 {
+    const size_t lengths[] = {1000, 1, 2, 41, 64, 100, 127, 256};
+
     (void)state;
-    open_terminal();
-    struct rlimit before = take_all_descriptors();
-    int first = error_of_a_line(), later = error_of_many_lines();
-    setrlimit(RLIMIT_NOFILE, &before);
-    assert_int_equal(first, 0);
-    assert_true(later == EAGAIN || later == EIO);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        open_terminal();
+        struct rlimit before = take_all_descriptors();
+        int first = error_of_a_line(), later = error_of_many_lines(lengths[i]);
+        setrlimit(RLIMIT_NOFILE, &before);
+        assert_int_equal(first, 0);
+        assert_true(later == EAGAIN || later == EIO);
+        close(reader);
+        close(writer);
+        reader = writer = -1;
+    }
 }
 
 /* ---- sockets ---- */
