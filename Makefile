@@ -217,6 +217,7 @@ check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostil
 	@$(exercise_environment) $(brief) prove --exec '' -j2 --failures $(exercise_long_tests)
 
 clean: ## remove all that was made, but for what is yours, in mine/
+	@case $(call quoted,$(abspath $(or $(MINE),mine))/) in $(call quoted,$(abspath $(BUILD))/)*) echo 'make: MINE is in BUILD, which clean removes' >&2; exit 1;; esac
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)
 	rm -rf $(BUILD) compile_commands.json
 
@@ -235,8 +236,8 @@ test-%: ## test chapter NN alone
 	$(call answer,build-$* $(call of,$(unit_tests) $(server_tests)), \
 	    $(call prove,$(call of,$(unit_tests) $(server_tests) $(script_tests))))
 
-time-%: ## time chapter NN alone
-	$(call answer,build-$*,common/setup.sh gnuplot python3 && common/report/time-chapter.py $*)
+time-%: ## time chapter NN alone, in turn with those that it is compared with
+	$(call answer,build,common/setup.sh gnuplot python3 && common/report/time-chapter.py $*)
 
 # Every target that has a text above is something to do, and no file.
 .PHONY: first tests exercise-tools $(shell LC_ALL=C sed -n 's/^\([a-z_.-]*\):.*## .*/\1/p' Makefile)

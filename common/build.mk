@@ -33,6 +33,11 @@ $(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
 	@mkdir -p $(@D)
 	@$(told_by) >$@.$$$$ && mv -f $@.$$$$ $@
 
+# Behind what makes a file: two makes with different flags may be at work at once, and what the one has just
+# made is newer than what the other wants. Then it is not kept.
+alone = && { $(told_by) | cmp -s - $(flags) || { rm -f $@; \
+    echo "make: meanwhile another make builds in $(BUILD) with other flags: build elsewhere, such as BUILD=build/other" >&2; exit 1; }; }
+
 # ---- chapters ------------------------------------------------------------------------------
 
 # Each chapter says in its programs.mk what is built in it, of what, and which servers that gives. It is
@@ -107,17 +112,17 @@ $(library): $(addprefix $(BUILD)/common/, \
 	$(call say,archive,$@) $(AR) rcs $@ $^
 
 $(programs): %: %.o $(library)
-	$(call say,link,$@) $(CC) $(CFLAGS) $(filter %.o,$^) $(library) $(LDFLAGS) -lm -o $@
+	$(call say,link,$@) $(CC) $(CFLAGS) $(filter %.o,$^) $(library) $(LDFLAGS) -lm -o $@ $(alone)
 
 # A library that growth.py preloads into a server, to give it memory.
 ballast := $(BUILD)/common/report/ballast.so
 $(ballast): common/report/ballast.c $(flags)
 	@mkdir -p $(@D)
-	$(call say,link,$@) $(compile) -shared -fPIC $< -o $@
+	$(call say,link,$@) $(compile) -shared -fPIC $< -o $@ $(alone)
 
 $(BUILD)/%.o: %.c $(flags)
 	@mkdir -p $(@D)
-	$(call say,compile,$<) $(compile) -c $< -o $@
+	$(call say,compile,$<) $(compile) -c $< -o $@ $(alone)
 
 # The library that writes down what servers do: see its source. It is loaded into programs that are not
 # built here, too (env, python3), and must need nothing that a sanitizer or gcov brings. What it calls is
@@ -127,7 +132,7 @@ plain  = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(compile))
 
 $(trace): common/trace/trace.c $(flags)
 	@mkdir -p $(@D)
-	$(call say,link,$@) $(plain) -fPIC -shared -Wl,-z,now $< $(LDFLAGS) -ldl -o $@
+	$(call say,link,$@) $(plain) -fPIC -shared -Wl,-z,now $< $(LDFLAGS) -ldl -o $@ $(alone)
 
 .SECONDEXPANSION:
 
@@ -161,7 +166,7 @@ $(suites): $(BUILD)/tests/servers/subject.o
 
 $(unit_tests) $(suites): %: %.o $(support) $(library)
 	$(call say,link,$@) $(CC) $(CFLAGS) $(wrap:%=-Wl,--wrap=%) $(filter %.o,$^) $(library) $(LDFLAGS) \
-	    $$(pkg-config --libs cmocka) -lm -o $@
+	    $$(pkg-config --libs cmocka) -lm -o $@ $(alone)
 
 $(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
 	@ln -sf $(<F) $@
@@ -169,12 +174,12 @@ $(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
 # A server to measure load by; no test.
 $(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library) $(flags)
 	@mkdir -p $(@D)
-	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@
+	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@ $(alone)
 
 # What an older tree has built may have the name that is now a folder's.
 $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 	@if [ -f $(@D) ]; then rm -f $(@D); fi; mkdir -p $(@D)
-	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@
+	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@ $(alone)
 
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
 exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t

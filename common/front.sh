@@ -70,12 +70,24 @@ all() {
 
 # ---- what make is asked for -----------------------------------------------------------------------
 
+# Whether what is built may lie in BUILD, which `make clean` removes: below build/, or where nothing else is.
+is_ours() {
+    there=$(cd "$BUILD" 2>/dev/null && pwd -P) || return 0 # it is not there yet
+    here=$(pwd -P)
+    case $here/ in "${there%/}"/*) return 1 ;; esac # all of the course
+    case $there/ in "$here/build/"*) return 0 ;; esac
+    [ -f "$there/flags" ] || [ -z "$(ls -A "$there" 2>/dev/null)" ]
+}
+
 # Whether we may write to where all is built. A first make as root, or behind sudo, leaves what only root may change.
 may_write() {
     case $BUILD in
     '') problem="BUILD is empty; say a folder, such as BUILD=build" && return 1 ;;
     *[[:space:]]*) problem="BUILD='$BUILD' has a blank in it, and make can build in no such folder" && return 1 ;;
     esac
+    if ! is_ours; then
+        problem="BUILD=$BUILD is no folder that make has made: say one of its own, such as BUILD=build/other" && return 1
+    fi
     me=$(id -u)
     [ "$me" -ne 0 ] || return 0
     foreign='' mend=$BUILD

@@ -379,7 +379,9 @@ def main(arguments):
     if command is None or not least <= len(rest) <= most:
         print(__doc__.strip(), file=sys.stderr)
         return BROKEN
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, and leaves nothing behind
+    for number in signal.SIGTERM, signal.SIGHUP:  # they end it like Ctrl-C, and leave nothing behind
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has made it
+            signal.signal(number, signal.default_int_handler)
     try:
         mine.take_over_unasked()
         return command(*rest)
