@@ -191,6 +191,22 @@ def test_a_folder_that_cannot_be_is_told():
             "BUILD=a b")
 
 
+def test_a_folder_with_other_things_in_it_is_neither_built_in_nor_removed():
+    theirs = TREE / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.tex").touch()
+    for folder in "exercises", ".", "..", "/", "theirs":
+        for goal in "clean", "build":
+            answers(f"BUILD={folder} is no folder that make has made: say one of its own, such as BUILD=build/other",
+                    goal, f"BUILD={folder}")
+    tap.equal([path.name for path in theirs.iterdir()], ["thesis.tex"])
+    make("build/other/flags", "BUILD=build/other")
+    make("clean", "BUILD=build/other")
+    assert not (TREE / "build/other").exists()
+    _, err = make("clean", status=2, MINE="build/mine")
+    assert "make: MINE is in BUILD, which clean removes" in err, err
+
+
 def test_what_another_user_has_built_is_told_with_what_mends_it():
     if os.geteuid() != 0:
         return "only root can be another user"
@@ -230,6 +246,18 @@ def test_other_flags_are_another_build_and_the_same_are_none():
         now = built()
         make(*goal, *flags)
         tap.equal(built(), now)
+
+
+def test_what_was_made_while_others_asked_for_other_flags_is_not_kept():
+    slow = TREE / "slow-cc"  # during which another make comes
+    slow.write_text('#!/bin/sh\ncase "$*" in *arguments.c*) MAKEFLAGS= make -s build/flags CC=gcc CFLAGS=-O0 ;; esac\nexec cc "$@"\n')
+    slow.chmod(0o755)
+    goal = "build/common/arguments.o"
+    _, err = make("-s", goal, "CC=./slow-cc", status=2)
+    assert "meanwhile another make builds in build with other flags" in err, err
+    assert not (TREE / goal).exists()
+    make("-s", goal)
+    assert (TREE / goal).exists()
 
 
 def test_all_that_is_compiled_depends_on_the_flags():
