@@ -25,7 +25,7 @@ first:
 	@common/front.sh first
 
 help: ## everything that make can do, in groups
-	@common/front.sh all
+	@common/front.sh all || [ $$? -eq 141 ] # whoever reads it has had enough
 
 setup: ## what this machine lacks, and one command that brings it
 	$(call answer,,common/setup.sh --list)
@@ -217,7 +217,6 @@ check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostil
 	@$(exercise_environment) $(brief) prove --exec '' -j2 --failures $(exercise_long_tests)
 
 clean: ## remove all that was made, but for what is yours, in mine/
-	@case $(call quoted,$(abspath $(or $(MINE),mine))/) in $(call quoted,$(abspath $(BUILD))/)*) echo 'make: MINE is in BUILD, which clean removes' >&2; exit 1;; esac
 	$(if $(wildcard $(or $(MINE),mine) $(BUILD)/exercises $(BUILD)/results),@common/mine.py)
 	rm -rf $(BUILD) compile_commands.json
 

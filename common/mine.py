@@ -14,6 +14,7 @@ import os
 import pathlib
 import shutil
 import sys
+import textwrap
 import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
@@ -128,7 +129,7 @@ def main():
         sys.exit(f"clean: MINE={shown(FOLDER)} lies in {shown(BUILD)}/; move it first, it has "
                  f"{', '.join(left())}")
     if left():
-        print(f"clean: {shown(FOLDER)}/ is left, with {', '.join(left())}")
+        print(textwrap.fill(f"clean: {shown(FOLDER)}/ is left, with {', '.join(left())}", 79, subsequent_indent="  "))
 
 
 if __name__ == "__main__":
