@@ -213,7 +213,7 @@ def test_the_load_grows_and_shrinks():
         view.press("-----")
         view.wait_for("(?s)load: 0 clients.*\n0 connections a second")
         view.press("-s")
-        view.wait_for("(?s)load: 0 clients, and 1 that.*^child 1 .* 1 silent")
+        view.wait_for("(?s)load: 0 clients, and 1 silent.*^child 1 .* 1 silent")
 
 
 def test_the_terminal_is_given_back_as_it_was():
