@@ -126,6 +126,9 @@ slides: ## the decks, as HTML; and where Chromium is as PDF: slides, handout, no
 	    slides/build.py $(marp) $(BUILD)/slides $$(command -v chromium) && \
 	    { command -v chromium >/dev/null || echo 'slides: without chromium no PDF is made' >&2; })
 
+quiz: ## ten questions on each chapter, to print; answers apart
+	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && slides/quiz.py)
+
 $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 	@mkdir -p $(@D)
 	@cp $^ $(@D)

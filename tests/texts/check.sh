@@ -21,7 +21,7 @@ tests/texts/links.py $texts
 echo "texts: spelling"
 # shellcheck disable=SC2086
 codespell $texts
-git ls-files '*.[ch]' '*.py' '*.sh' '*.mk' 2>/dev/null | xargs -r codespell
+git ls-files '*.[ch]' '*.py' '*.sh' '*.mk' '*.gift' 2>/dev/null | xargs -r codespell
 echo "texts: commands"
 printed=$(mktemp -d)
 trap 'rm -rf "$printed"' EXIT
