@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The quizzes: Moodle can read them, what they say of the course is there, nothing gives the right
-choice away; and the page that is made of them. npm's packages must be there: make quiz.
+choice away; the page that is made of them; and that syllabus and talk leave no exercise out. npm's
+packages must be there: make quiz.
 """
 import collections
 import pathlib
@@ -11,9 +12,11 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("slides", "tests", "tests/texts", "tests/facts")]
+sys.path[:0] = [str(ROOT / folder) for folder in
+                ("slides", "tests", "tests/texts", "tests/facts", "common/exercises")]
 sys.dont_write_bytecode = True
 import browser  # noqa: E402
+import course  # noqa: E402
 import experiment  # noqa: E402
 import facts  # noqa: E402, F401  # brings the experiments
 import links  # noqa: E402
@@ -146,6 +149,25 @@ def test_what_they_claim_has_something_behind_it():
     done = subprocess.run([ROOT / "tests/facts/claims.py", *quiz.FILES], stderr=subprocess.PIPE,
                           text=True, check=False)
     tap.equal((done.returncode, done.stderr), (0, ""))
+
+
+def numbers(name):
+    """Of the exercises that a page of slides/ names."""
+    return re.findall(r"\b\d\d-\d+\b", (ROOT / "slides" / name).read_text())
+
+
+def test_every_exercise_checks_an_aim_of_the_syllabus_and_has_its_question_in_the_talk():
+    there = sorted(exercise.number for exercise in course.read_list())
+    tap.equal(sorted(set(numbers("syllabus.md"))), there)
+    tap.equal(sorted(numbers("talk.md")), there)
+
+
+def test_the_syllabus_names_questions_that_are_there():
+    titles = [question["title"].split()[0]
+              for path in quiz.FILES for question in quiz.read(path)[1]]
+    named = re.findall(r"\*(\d\.\d+)\*", (ROOT / "slides/syllabus.md").read_text())
+    tap.equal([number for number in named if number not in titles], [])
+    tap.expect(len(named) > len(quiz.FILES), f"found {len(named)} numbers of questions")
 
 
 # Of the first chapter: what is replaced once, by what, and what must be said then.
