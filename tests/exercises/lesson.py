@@ -922,20 +922,22 @@ def quoted(data):
 class Attached:
     """A program that runs while the test deals with it, as a context manager: `with Attached("give", ...) as program`.
 
-    `stdin` is a socket or file for its descriptor 0; those in `keep` it inherits under their own numbers; `files` is
-    its limit of descriptors. When the block is left, all that lives in its session is killed.
+    `stdin` is a socket or file for its descriptor 0, `stderr` a file in the place of the one that err() reads; those in
+    `keep` it inherits under their own numbers; `files` is its limit of descriptors. When the block is left, all that
+    lives in its session is killed.
     """
 
-    def __init__(self, program, *args, stdin=subprocess.DEVNULL, keep=(), files=None, cwd=None, env=None):
+    def __init__(self, program, *args, stdin=subprocess.DEVNULL, stderr=None, keep=(), files=None, cwd=None, env=None):
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-        self._name, self._args, self._env = program, args, env
+        self._name, self._args, self._env, self._other_err = program, args, env, stderr
         self._more = {"stdin": stdin, "pass_fds": [file.fileno() for file in keep], "cwd": cwd,
                       "preexec_fn": limit if files else None}
 
     def __enter__(self):
         self._out, self._err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-        self._process = _start(self._name, self._args, self._env, stdout=self._out, stderr=self._err, **self._more)
+        self._process = _start(self._name, self._args, self._env, stdout=self._out,
+                               stderr=self._other_err or self._err, **self._more)
         self.pid = self._process.pid
         _running.append(self)
         return self
@@ -979,10 +981,10 @@ class Attached:
         _expect_sound(self._name, self.status(), _content(self._err))
 
 
-def children_of(pid):
-    """The living children of a process, in ascending order."""
-    return sorted(child for child in _all_processes()
-                  if _stat(child)[1:2] == [str(pid)] and state(child) not in (None, "Z", "X") and _forked(child))
+def children_of(pid, dead=False):
+    """The living children of a process, in ascending order; with `dead` those too that it has not reaped yet."""
+    return sorted(child for child in _all_processes() if _stat(child)[1:2] == [str(pid)]
+                  and state(child) not in ((None,) if dead else (None, "Z", "X")) and _forked(child))
 
 
 def session_of(pid):
