@@ -51,7 +51,8 @@ with start() as server:
     expect(wait_until(lambda: len(living(workers)) <= 1), "the workers to end that serve nobody",
            lambda: f"{len(living(workers))} of {WORKERS} workers still live",
            "server.c, start_workers: a worker reads end-of-file on its channel when the last copy of the other end is "
-           "closed. Who has copies? ls -l /proc/PID/fd")
+           "closed. Who has copies? ls -l /proc/PID/fd. And has the master set the flag? `flags:` in its "
+           "/proc/PID/fdinfo has 02000000 then")
 
     step("after that, talk on through its connection")
     expect_echo(connection, b"still there?", look="server.c, start_workers: what ends a worker together with the "
@@ -80,13 +81,18 @@ with start() as server:
     left = [fd for fd, what in descriptors(server.pid).items()
             if what.startswith("socket:") and not flags(server.pid, fd) & os.O_CLOEXEC]
     if left:
-        remark("in the master they are not close-on-exec: what the next change opens can be forgotten")
+        remark("in the master its sockets are not close-on-exec: whatever a later change opens has to be thought of "
+               "again")
 
     step("end the server with SIGTERM, while a client is connected")
     connection = server.connect()
     expect_echo(connection, WORD, look=LOOK)
     workers = server.children()
-    expect(server.stop() == 0, "the server to end with exit status 0", "it did not", "server.c, end_workers")
+    status = server.stop()
+    expect(status is not None, "the server to end", f"it still runs, after {PATIENCE:g} seconds",
+           "server.c, end_workers: what does it wait for? And which signals has a worker blocked? fork_child in "
+           "process.h")
+    expect(status == 0, "the server to end with exit status 0", f"its exit status is {status}", "server.c, end_workers")
     expect(not living(workers), "no worker to be left", lambda: f"{len(living(workers))} still live",
            "server.c, end_workers")
 
@@ -115,4 +121,9 @@ expect(program.status == 1 and WHY in said,
        f'its exit status is {program.status}, and it says "{said}"',
        "server.c, start_workers: when execl has failed, the worker reports why, through its "
        "channel. Which copy of that is still open then? pool_cannot_start in pool.h")
+# So says its worker_report, of a worker of which it has only seen the end.
+expect("a worker has ended" not in said, "the server itself to say the reason, which its worker reports",
+       f'it does not know it, and says "{said.splitlines()[-1]}"',
+       "server.c, start_workers: when execl has failed, what is to come through the channel? pool_cannot_start in "
+       "pool.h")
 passed()
