@@ -639,11 +639,14 @@ def _all_processes():
 
 # ---- inside --------------------------------------------------------------------------------------
 
-def _start(program, args, env, **more):
+def _start(program, args, env, taken=(), **more):
     path = _programs / program
     if not os.access(path, os.X_OK):
         sys.exit(f"{_NAME}: {path}: not there")
-    return subprocess.Popen([str(path), *map(str, args)], env={**os.environ, **(env or {})}, start_new_session=True,
+    command = [str(path), *map(str, args)]
+    if taken:
+        command = ["sh", "-c", 'exec "$0" "$@" ' + " ".join(f"{number}</dev/null" for number in taken), *command]
+    return subprocess.Popen(command, env={**os.environ, **(env or {})}, start_new_session=True,
                             **more)
 
 
@@ -923,15 +926,16 @@ class Attached:
     """A program that runs while the test deals with it, as a context manager: `with Attached("give", ...) as program`.
 
     `stdin` is a socket or file for its descriptor 0, `stderr` a file in the place of the one that err() reads; those in
-    `keep` it inherits under their own numbers; `files` is its limit of descriptors. When the block is left, all that
-    lives in its session is killed.
+    `keep` it inherits under their own numbers, and /dev/null under those in `taken`, of one digit; `files` is its limit
+    of descriptors. When the block is left, all that lives in its session is killed.
     """
 
-    def __init__(self, program, *args, stdin=subprocess.DEVNULL, stderr=None, keep=(), files=None, cwd=None, env=None):
+    def __init__(self, program, *args, stdin=subprocess.DEVNULL, stderr=None, keep=(), taken=(), files=None, cwd=None,
+                 env=None):
         def limit():
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self._name, self._args, self._env, self._other_err = program, args, env, stderr
-        self._more = {"stdin": stdin, "pass_fds": [file.fileno() for file in keep], "cwd": cwd,
+        self._more = {"stdin": stdin, "taken": taken, "pass_fds": [file.fileno() for file in keep], "cwd": cwd,
                       "preexec_fn": limit if files else None}
 
     def __enter__(self):

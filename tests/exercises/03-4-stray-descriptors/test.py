@@ -50,15 +50,30 @@ def expect_no_more(before, look):
     def more():
         return {number: what for number, what in descriptors(server.pid).items() if number not in before}
 
+    def named(what):
+        return "the file that was passed" if os.path.basename(what) == os.path.basename(FILE.name) else what
+
     expect(wait_until(lambda: not more()), "the server to have no more descriptors open than before",
-           lambda: f"it has {len(more())} more, the first of them {min(more())} ({more()[min(more())]})", look)
+           lambda: f"it has {len(more())} more, the first of them {min(more())} ({named(more()[min(more())])})", look)
+    has = descriptors(server.pid)
+    if not has:
+        server.wait()
+        fail("the server to go on with the next client", f"it {server.how_it_ended()}", SERVED)
+    gone = [str(number) for number, what in sorted(before.items()) if has.get(number) != what]
+    expect(not gone, "the server to have no fewer descriptors open than before", f"it has closed {' and '.join(gone)}, "
+           "which it had from the start", "each close: does it know that this descriptor came in the message? cmsg_len "
+           "tells how many did, and CMSG_DATA which")
+
+
+def expect_listening():
+    expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None)
+           and server.status() is None, "the server to say \"listening on SOCKET\"",
+           lambda: f"it {server.how_it_ended()}", "filter.c, main: what comes before it says so")
 
 
 step("start `filter SOCKET cat`, and pass it a file", SERVED)
 with Attached("filter", PATH, "cat") as server:
-    expect(wait_until(lambda: "listening on" in server.out() or server.status() is not None)
-           and server.status() is None, "the server to say \"listening on SOCKET\"",
-           lambda: f"it {server.how_it_ended()}", "filter.c, main: what comes before it says so")
+    expect_listening()
     before = descriptors(server.pid)
     expect_served("receive_descriptor: the one descriptor that was asked for stays open until the command has it")
 
@@ -106,4 +121,16 @@ with Attached("filter", PATH, "cat") as server:
     expect(answer(connection) == b"", "cat to end when the pipe does", "it said more", COMMAND)
     expect_served()
     expect_no_more(before, "filter.c: what is open when run has returned?")
+
+# Numbers right behind that of the descriptor that comes, so that two of a message do not stand beside each other.
+step("start it with descriptors 6, 7 and 8 open, pass it one descriptor, and then two in one message", SERVED)
+with Attached("filter", PATH, "cat", taken=(6, 7, 8)) as server:
+    expect_listening()
+    before = descriptors(server.pid)
+    expect_served()
+    expect_no_more(before, "filter.c: what is open when run has returned?")
+    connection = connect()
+    socket.send_fds(connection, [b"x"], [FILE.fileno()] * 2)
+    answer(connection)
+    expect_no_more(before, "receive_descriptor: which number has the second one? CMSG_DATA holds both")
 passed()
