@@ -97,6 +97,17 @@ def more_than(before):
 def expect_closed(before, look):
     expect(wait_until(lambda: not more_than(before)), "the runner to have no more descriptors open than before",
            lambda: f"it has {len(more_than(before))} more", look)
+    has = descriptors(runner.pid)
+    gone = [str(number) for number, what in sorted(before.items()) if has.get(number) != what]
+    expect(not has or not gone, "the runner to have no fewer descriptors open than before",
+           f"it has closed {' and '.join(gone)}, which it had from the start",
+           "each close: does it know that this descriptor came with the request?")
+
+
+def expect_listening():
+    expect(wait_until(lambda: "listening on" in runner.out() or runner.status() is not None)
+           and runner.status() is None, "the runner to say \"listening on SOCKET\"",
+           lambda: f"it {runner.how_it_ended()}", "runner.c, main: what comes before it says so")
 
 
 begin()
@@ -132,9 +143,7 @@ os.unlink(PATH)
 
 step("start `runner SOCKET`, and send it a command and three descriptors")
 with Attached("runner", PATH) as runner:
-    expect(wait_until(lambda: "listening on" in runner.out() or runner.status() is not None)
-           and runner.status() is None, "the runner to say \"listening on SOCKET\"",
-           lambda: f"it {runner.how_it_ended()}", "runner.c, main: what comes before it says so")
+    expect_listening()
     before = descriptors(runner.pid)
     expect_run()
     expect_closed(before, "receive_request: what is open that is not among the three?")
@@ -207,4 +216,17 @@ with Attached("runner", PATH) as runner:
     expect_closed(before, "receive_request: two of the three descriptors have come")
     resource.prlimit(runner.pid, resource.RLIMIT_NOFILE, limit)
     expect_run()
+
+# Numbers right behind that of the first that comes, so that those of a request do not stand in a row.
+step("start it with descriptors 6, 7 and 8 open, and send it a command and three descriptors, and then four")
+with Attached("runner", PATH, taken=(6, 7, 8)) as runner:
+    expect_listening()
+    before = descriptors(runner.pid)
+    expect_run()
+    expect_closed(before, "runner.c: what is open when the command has ended?")
+    channel = connect()
+    with open(INPUT, "rb") as file:
+        socket.send_fds(channel, [b"true"], [file.fileno()] * 4)
+    reply(channel)
+    expect_closed(before, "receive_request: which numbers have those that are too many? CMSG_DATA holds all")
 passed()
