@@ -114,11 +114,12 @@ class Stage:
             if path.stat().st_size > FILE_MAX:
                 return self.say("missing", f"{path.name} is larger than {FILE_MAX // 1024} KiB")
             copy(path, self.top / "source" / path.name)
+        back = f"make reset-{self.exercise.number}: it brings the starter back"
         for name in self.exercise.files():
             if name not in [path.name for path in files]:
-                return self.say("missing", f"{name} is not there")
+                return self.say("missing", f"{name} is not there", back)
             if not (self.top / "source" / name).read_bytes().strip():
-                return self.say("does not compile", f"{name} is empty")
+                return self.say("does not compile", f"{name} is empty", back)
         return None
 
     # ---- building ----
@@ -160,7 +161,7 @@ class Stage:
         output = output.replace(f"{self.top}/source/", shown(self.source)).replace(f"{include}/", "")
         built = self.work / program
         if status == 0 and built.is_file() and not built.is_symlink():
-            self.warnings += output
+            self.warnings += folded(output)
             copy(built, self.top / "programs" / program, 0o755)
             return None
         if reason:
@@ -168,7 +169,7 @@ class Stage:
                             "what the source asks of it: #include of what has no end, or very large arrays")
         first = next((line for line in output.splitlines() if "error" in line or "undefined" in line), "")
         first = re.sub(r"\x1b\[[0-9;]*[mK]", "", first).replace(shown(self.source), "").strip()
-        return self.outcome("does not compile", f"{output}{self.exercise.name}: does not compile", first)
+        return self.outcome("does not compile", f"{folded(output)}{self.exercise.name}: does not compile", first)
 
     # ---- testing ----
 
@@ -284,6 +285,23 @@ def shown(folder):
     """A folder as the learner would write it, with a slash."""
     path = pathlib.Path(os.path.abspath(folder))
     return f"{path.relative_to(course.TOP) if path.is_relative_to(course.TOP) else path}/"
+
+
+def folded(output):
+    """What the compiler says, in 80 columns. The lines of the source that it shows stay as they are, and what it has
+    marked below them in its place: -fmessage-length would fold these, too."""
+    lines = []
+    for line in output.splitlines():
+        if re.match(r"(\x1b\[[0-9;]*[mK])*[^\s|]+:", line):
+            first, *words = line.split(" ")
+            lines.append(first)
+            for word in words:
+                if len(re.sub(r"\x1b\[[0-9;]*[mK]", "", f"{lines[-1]} {word}")) > 80:
+                    lines.append("   ")
+                lines[-1] += f" {word}"
+        else:
+            lines.append(line)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def printable(text):

@@ -224,10 +224,16 @@ def mistakes_in_what_is_compiled():
         c.write("exercises/01-1-zero/zero.c", "int main(void)\n{\n    int unused;\n    return 0;\n}\n")
         said = c.run("run", "01-1", says="01-1-zero: passed")
         expect_in("exercises/01-1-zero/zero.c:3:9: warning: unused variable", said)
+        line = "    return 0; /* which is wider than 80 columns, and shown as it is */ char x = argc * 2L + argc * 3L;"
+        c.write("exercises/01-1-zero/zero.c", f"int main(int argc, char **argv)\n{{\n{line}\n}}\n")
+        said = c.run("run", "01-1", says="01-1-zero: passed", COMPILE="cc -Wall -Wextra -Wconversion").splitlines()
+        expect_in(line, "\n".join(said))
+        wide = [each for each in said if len(each) > 80 and " | " not in each]
+        expect(any("[-W" in each for each in said) and not wide, f"wider than 80 columns: {wide}")
         c.write("exercises/01-1-zero/zero.c", " \n")
-        c.run("run", "01-1", status=1, says="zero.c is empty")
+        expect_in("make reset-01-1", c.run("run", "01-1", status=1, says="zero.c is empty"))
         (c.top / "exercises/01-1-zero/zero.c").unlink()
-        c.run("run", "01-1", status=1, says="zero.c is not there")
+        expect_in("make reset-01-1", c.run("run", "01-1", status=1, says="zero.c is not there"))
         os.symlink("../../solutions/01-1-zero/zero.c", c.top / "exercises/01-1-zero/zero.c")
         c.run("run", "01-1", status=1, says="zero.c is no file")
         c.write("tests/exercises/02-1-one/test.py", "from lesson import *\nbegin()\nnonsense\n")
