@@ -30,7 +30,10 @@ def connect_and_echo(server, look=LOOK):
     """Gives a connection, with the process that serves it."""
     connection = echoed(server, look)
     settle(server)
-    return connection, next((pid for pid in holders(server, connection) if pid != server.pid), None)
+    serves = [pid for pid in holders(server, connection) if pid != server.pid]
+    expect(serves, expected="a worker to have the connection", happened="none has it",
+           look="server.c, hand_over")
+    return connection, serves[0]
 
 
 def expect_two_at_a_time(server, look=LOOK):
@@ -96,17 +99,19 @@ with Server("server", "2") as server:
     step("end the server with SIGTERM")
     expect_stop(server, look="server.c, wait_readable: the descriptor `signals` is watched, too")
 
-# Not each number below its channels is the server's.
-with open(fcntl.fcntl(sys.stdin.fileno(), fcntl.F_DUPFD, random.randint(6, 8)), "rb") as taken:
-    workers = taken.fileno()
-    step(f"start the server with {workers} workers and a descriptor {taken.fileno()} that it has "
-         "inherited; connect as many times, and again")
-    with Server("server", workers, keep=[taken]) as server:
+# Not each number below its channels is the server's, so there is no rule for the highest.
+first, last = random.randint(6, 8), random.randint(600, 900)
+with contextlib.ExitStack() as stack:
+    taken = [stack.enter_context(open(fcntl.fcntl(sys.stdin, fcntl.F_DUPFD, number), "rb"))
+             for number in range(first, last)]
+    step(f"start the server with {first} workers, and descriptors from {first} to "
+         f"{taken[-1].fileno()} that it has inherited; connect as many times, and again")
+    with Server("server", first, keep=taken) as server:
         for _ in range(2):
             connections = [echoed(server, look="server.c, wait_readable: the kernel gives the "
                                                "lowest number that is free. Who but the kernel "
                                                "knows which is the highest?")
-                           for _ in range(workers)]
+                           for _ in range(first)]
             for connection in connections:
                 connection.close()
             settle(server)
