@@ -465,6 +465,19 @@ def has_time_out(pid):
         name == "poll" and third & 0xffffffff < 0x80000000  # an int, which is not negative
 
 
+def has_mask(pid):
+    """True when a process waits with a mask of signals of its own: pselect, ppoll. True, too, where that cannot be
+    seen."""
+    name, _, _, _, fourth, _, sixth, *_ = [*_waits_in(pid), *[None] * 6]
+    if name == "select" and sixth:  # the address of the mask's address
+        try:
+            with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+                return any(os.pread(memory.fileno(), struct.calcsize("P"), sixth))
+        except OSError:
+            return True
+    return bool(fourth) if name == "ppoll" else name not in ("select", "poll")
+
+
 def _waits_in(pid):
     """The name of a call, as call_of() says, and its six arguments."""
     try:
