@@ -3,6 +3,10 @@
 
 .DEFAULT_GOAL := first
 MAKEFLAGS += --no-print-directory
+# Names are data. In one that somebody else has given, make would expand what is behind a $, and a shell run what is
+# behind a quote: so these are taken as they stand, and get to programs through the environment alone.
+$(foreach name,SUBMISSION SUBMISSIONS RESULTS EXERCISES OVERLAY FROM BASE, \
+    $(if $(value $(name)),$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 include common/front.mk
 ifneq ($(asked),no)
 include common/build.mk
@@ -77,7 +81,7 @@ compile_commands.json: ## for clangd: how each file is compiled
 
 compare: ## fork against prefork: tables and plots (BASE=older.tsv)
 	$(call answer,build,common/setup.sh gnuplot python3 && \
-	    common/report/compare.py $(if $(BASE),"$(BASE)"))
+	    common/report/compare.py $(if $(BASE),"$$BASE"))
 
 peers: ## beside Apache, xinetd, socat, and the least there can be
 	$(call answer,build,common/setup.sh gnuplot python3 && \
@@ -177,7 +181,7 @@ soak: build $(soaks) ## a million connections through each pool (SOAK=, SEED=)
 
 # ---- exercises: NN-K is a number such as 04-2 ---------------------------------------------------
 
-exercise             = $(exercise_environment) FORCE='$(FORCE)' common/exercises/exercise.py
+exercise             = $(exercise_environment) FORCE=$(call quoted,$(FORCE)) common/exercises/exercise.py
 exercise_tools       = $(BUILD)/common/exercises/supervise $(library) $(patsubst %.h,$(BUILD)/%.o,$(wildcard chapters/*/*.h))
 exercise_environment = BUILD='$(BUILD)' LDFLAGS='$(LDFLAGS)' \
     COMPILE='$(subst ','\'',$(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS))'
@@ -186,29 +190,28 @@ exercises: ## the exercises: which are done, which is next
 	$(call answer,,common/setup.sh python3 && $(exercise) list)
 
 exercise-%: ## test your exercise NN-K, and say what is wrong (FROM=folder)
-	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) run '$*' $(if $(FROM),'$(FROM)'))
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) run $(call quoted,$*) $(if $(FROM),"$$FROM"))
 
 watch-%: ## the same for NN-K, again whenever a file is saved
-	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) watch '$*')
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) watch $(call quoted,$*))
 
 hint-%: ## a hint for exercise NN-K, one more at each call
-	$(call answer,,$(exercise) hint '$*')
+	$(call answer,,$(exercise) hint $(call quoted,$*))
 
 solution-%: ## your exercise NN-K, which passes, beside ours (FORCE=1)
-	$(call answer,,$(exercise) solution '$*')
+	$(call answer,,$(exercise) solution $(call quoted,$*))
 
 reset-%: ## the starter of exercise NN-K again (FORCE=1); yours is kept
-	$(call answer,,$(exercise) reset '$*')
+	$(call answer,,$(exercise) reset $(call quoted,$*))
 
 # ---- teach --------------------------------------------------------------------------------------
 
-grade: ## all exercises: a table (SUBMISSION=folder or zip, RESULTS=)
-	$(call answer,exercise-tools,common/setup.sh python3 && \
-	    $(exercise) grade '$(or $(SUBMISSION),exercises)' '$(or $(RESULTS),$(BUILD)/grade)')
+grade: ## points, as a table (SUBMISSION=folder or zip, EXERCISES=)
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) grade)
 
 autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these)
 	$(call answer,,common/setup.sh python3 && \
-	    common/exercises/autograder/pack.py $(BUILD)/autograder.zip $(EXERCISES))
+	    common/exercises/autograder/pack.py $(BUILD)/autograder.zip $$EXERCISES)
 
 # ---- maintain -----------------------------------------------------------------------------------
 

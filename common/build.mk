@@ -182,7 +182,7 @@ $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@ $(alone)
 
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
-exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t
+exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t tests/exercises/grading.t
 exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t
 
 # ---- compile_commands.json -------------------------------------------------------------------

@@ -55,6 +55,11 @@ def seconds(name, otherwise):
     return value
 
 
+def flag(name):
+    """Whether something is asked for in the environment."""
+    return os.environ.get(name, "") not in ("", "0")
+
+
 def words(name, otherwise=""):
     """Words from the environment, as a shell would read them."""
     text = os.environ.get(name) or otherwise
@@ -171,6 +176,12 @@ def find(number):
     raise Mistake(f"there is no exercise \"{number}\"; `make exercises` lists them all")
 
 
+def chosen(numbers):
+    """The exercises of such numbers, in the order of the course; all without any."""
+    wanted = [find(number).name for number in numbers.replace(",", " ").split()]
+    return [exercise for exercise in read_list() if exercise.name in wanted or not wanted]
+
+
 def write(path, text):
     """All or nothing, so that nobody reads half a file."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -180,9 +191,14 @@ def write(path, text):
 
 def digest(paths):
     """One number for what files are called and contain."""
+    return digest_of({path.name: path.read_bytes() for path in paths})
+
+
+def digest_of(files):
+    """The same of {name: bytes}."""
     total = hashlib.sha256()
-    for path in sorted(paths):
-        total.update(f"{path.name} {file_digest(path)}\n".encode())
+    for name, content in sorted(files.items()):
+        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 

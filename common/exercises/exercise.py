@@ -8,8 +8,8 @@ exercise.py hint NUMBER           one hint more at each call
 exercise.py watch NUMBER          run, and again whenever a file is saved
 exercise.py reset NUMBER          the starter again; yours is kept
 exercise.py solution NUMBER       what differs between yours, which passes, and ours
-exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder or zip; the
-                                  results go to a folder
+exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder, zip or tar;
+                                  the results go to a folder
 
 For whoever looks after the exercises; patches.py says more:
 
@@ -25,7 +25,9 @@ exercise.py rebase NUMBER [BASE]  solution, starter and other answers follow wha
 
 Environment: BUILD (the folder of what is built), MINE (that of what is the
 learner's), COMPILE, LDFLAGS, FORCE=1 (for reset and solution), SINCE (for
-rebase: a commit at which all was well, HEAD without it).
+rebase: a commit at which all was well, HEAD without it). For grade: SUBMISSION,
+RESULTS, EXERCISES='01-1 04-2' (only these), SANITIZE=1, PARTIAL=1 (points for
+steps that were passed), UNISOLATED=1 (go on where nothing keeps it apart).
 """
 import contextlib
 import difflib
@@ -48,7 +50,7 @@ sys.path.append(str(course.TOP / "common/report"))
 import terminal  # noqa: E402
 
 PASSED, NOT_YET, BROKEN = 0, 1, 2
-forced = os.environ.get("FORCE", "") not in ("", "0")
+forced = course.flag("FORCE")
 
 
 # ---- where the learner stands --------------------------------------------------------------------
@@ -325,12 +327,12 @@ def solution(number):
 def grade_all(submission=None, results=None):
     import grade  # with all its formats, which the other commands need not load
 
-    exercises = course.read_list()
-    if not exercises:
-        raise Mistake("exercises/list: there is no exercise in it")
+    settings = grade.Settings()
+    submission = submission or os.environ.get("SUBMISSION") or course.TOP / "exercises"
+    results = results or os.environ.get("RESULTS")
     results = pathlib.Path(results).absolute() if results else course.BUILD / "grade"
-    outcomes, remark, own = grade.grade(submission or course.TOP / "exercises", results, exercises)
-    grade.print_table(outcomes, results, remark)
+    outcomes, remark, own = grade.grade(submission, results, settings)
+    grade.print_table(outcomes, results, settings, remark)
     note((outcome.exercise, tested, outcome) for outcome, tested in zip(outcomes, own))
     return BROKEN if any(outcome.kind == "broken" for outcome in outcomes) else PASSED
 

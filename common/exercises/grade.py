@@ -1,17 +1,16 @@
-"""Grades a folder of exercises: a table, Gradescope's results.json, and JUnit's XML."""
+"""Grades what somebody handed in: a table, Gradescope's results.json, and JUnit's XML."""
 import concurrent.futures
 import contextlib
 import datetime
 import json
-import pathlib
+import os
 import re
 import sys
-import tempfile
 import time
 import xml.etree.ElementTree as xml
-import zipfile
 
 import course
+import handin
 import trial
 
 sys.path.append(str(course.TOP / "common/report"))
@@ -19,113 +18,100 @@ import terminal  # noqa: E402
 import turns  # noqa: E402
 
 TOGETHER = 4  # tests wait more than they compute
-ARCHIVE_MAX = 32 * 1024 * 1024
 
 
-# ---- what is handed in ---------------------------------------------------------------------------
+class Settings:
+    """How to grade, from the environment."""
 
-@contextlib.contextmanager
-def opened(path, exercises):
-    """The folder in which the exercises' folders lie, of a submission: a folder or a zip of it."""
-    path = pathlib.Path(path)
-    if path.is_dir():
-        yield find_shape(path, exercises)
+    def __init__(self):
+        self.sanitize, self.partial, self.unisolated = map(course.flag, ("SANITIZE", "PARTIAL", "UNISOLATED"))
+        self.known = course.read_list()
+        if not self.known:
+            raise course.Mistake("exercises/list: there is no exercise in it")
+        self.exercises = course.chosen(os.environ.get("EXERCISES", ""))
+
+    @property
+    def names(self):
+        return {exercise.name for exercise in self.known}
+
+    @property
+    def flags(self):
+        return trial.SANITIZERS if self.sanitize else []
+
+    def told(self):
+        """What somebody who reads the points has to know."""
+        lines = ["Built with AddressSanitizer and UndefinedBehaviorSanitizer." if self.sanitize else
+                 "Built without sanitizers, so that a memory error that does not crash passes; SANITIZE=1 finds it."]
+        if self.partial:
+            lines.append("Who does not pass has points for the steps that a test has passed.")
+        return lines
+
+
+def isolate(settings):
+    """From here on what is tested is another's: refuses to run it where it could do harm, unless that is asked for."""
+    trial.strict = not settings.unisolated
+    if trial.isolated():
         return
-    if not path.exists():
-        raise course.Mistake(f"{path}: not there")
-    with tempfile.TemporaryDirectory(prefix="submission-") as folder:
-        unpack(path, pathlib.Path(folder), exercises)
-        yield find_shape(pathlib.Path(folder), exercises)
-
-
-def find_shape(folder, exercises):
-    """`folder`, or its folder exercises/, or the same inside the only folder there is."""
-    names = {exercise.name for exercise in exercises}
-    inside = [path for path in folder.iterdir()
-              if path.is_dir() and not path.is_symlink() and path.name[0] not in "._"]
-    candidates = [folder, folder / "exercises"]
-    if len(inside) == 1:
-        candidates += [inside[0], inside[0] / "exercises"]
-    for candidate in candidates:
-        if candidate.is_dir() and any((candidate / name).is_dir() for name in names):
-            return candidate
-    return folder
-
-
-def handed_in(archive, exercises):
-    """The files of exercises in an archive, and their paths: those that find_shape would find.
-
-    Who packs the whole repository has solutions, tests and marks in folders of these names, too.
-    """
-    names = {exercise.name for exercise in exercises}
-    members = [(pathlib.PurePosixPath(member.filename.lstrip("/")).parts, member)
-               for member in archive.infolist() if not member.is_dir()]
-    inside = {parts[0] for parts, _ in members if len(parts) > 1 and parts[0][0] not in "._"}
-    candidates = [(), ("exercises",)]
-    if len(inside) == 1:
-        candidates += [(*inside,), (*inside, "exercises")]
-    for candidate in candidates:
-        found = [(parts, member) for parts, member in members
-                 if parts[:-2] == candidate and len(parts) == len(candidate) + 2
-                 and parts[-2] in names and parts[-1] != ".."]
-        if found:
-            return found
-    return []
-
-
-def unpack(path, folder, exercises):
-    """Takes from an archive the files of exercises, and nothing else."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            left = ARCHIVE_MAX
-            for parts, member in handed_in(archive, exercises):
-                target = folder / parts[-2] / parts[-1]
-                target.parent.mkdir(exist_ok=True)
-                with archive.open(member) as source:
-                    data = source.read(min(left, trial.FILE_MAX + 1))
-                left -= len(data)
-                if left <= 0:
-                    raise course.Mistake(f"{path}: unpacks to more than {ARCHIVE_MAX >> 20} MiB")
-                target.write_bytes(data)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-        raise course.Mistake(f"{path}: no folder, and no zip archive: {error}") from None
+    if not settings.unisolated:
+        raise course.Mistake(
+            f"what others hand in may do harm, and nothing keeps it apart here ({trial.isolation()}): grade on a machine "
+            "that gives namespaces, as root if need be. Where nothing is to be lost, such as in a container for this "
+            "submission alone: UNISOLATED=1")
+    terminal.complain(f"grade: NOT ISOLATED ({trial.isolation()}): what is handed in can reach other programs of "
+                      "this machine, and whatever these have open to it")
 
 
 # ---- grading -------------------------------------------------------------------------------------
 
-def grade(submission, results, exercises):
+def grade(submission, results, settings):
     """Tries out all exercises in a submission, and writes the results to a folder.
 
     Gives the outcomes; a remark, or ""; and of the learner's own folder the digests of what was
     tested.
     """
     began = time.monotonic()
-    with opened(submission, exercises) as folder:
-        known = [exercise for exercise in exercises if (folder / exercise.name).is_dir()]
-        own = folder.resolve() == (course.TOP / "exercises").resolve()
-        digests = [course.digest(course.files_of(one.starter)) for one in exercises] if own else []
-        outcomes = run_all(exercises, folder)
-    note = "" if known else (f"{submission}: there is no exercise in it. Expected: folders such as "
-                             f"{exercises[0].name}, with the files of the exercise in them.")
+    own = os.path.realpath(submission) == os.path.realpath(course.TOP / "exercises")
+    if not own:
+        isolate(settings)
+    answers, note = take(submission, settings, "exercises/" if own else "")
+    digests = [answer.digest() for answer in answers] if own and not note else []
+    outcomes = run_all([(exercise, answer) for exercise, answer in zip(settings.exercises, answers)], settings)
     results.mkdir(parents=True, exist_ok=True)
-    course.write(results / "results.json", gradescope(outcomes, time.monotonic() - began, note))
-    course.write(results / "junit.xml", junit(outcomes, time.monotonic() - began))
-    for outcome in outcomes:
-        course.write(results / f"{outcome.exercise.name}.txt", outcome.warnings + outcome.words)
+    write_results(results, outcomes, settings, time.monotonic() - began, note)
     return outcomes, note, digests
 
 
-def run_all(exercises, folder):
-    progress = turns.Progress(len(exercises))
+def take(submission, settings, shown=""):
+    """The answers to all exercises, in their order, and why there are none, or ""."""
+    try:
+        found = handin.submission(submission, settings.exercises, settings.names, shown)
+    except handin.Refused as reason:
+        return [handin.Answer(problem=f"not taken: {reason}")] * len(settings.exercises), str(reason)
+    return [found.get(exercise.name) or handin.Answer(problem=f"there is no folder {exercise.name}")
+            for exercise in settings.exercises], ""
+
+
+def try_one(exercise, answer, settings):
+    """The outcome; of what fails without being anybody's answer, too, so that the rest is graded."""
+    try:
+        return trial.try_out(exercise, answer, flags=settings.flags)
+    except Exception as error:  # pylint: disable=broad-except
+        return trial.Outcome(exercise, "broken", f"{exercise.name}: could not be tested, which is no fault of yours: "
+                             f"{handin.name_of(str(error))}\n", found="could not be tested")
+
+
+def run_all(works, settings):
+    """The outcomes of pairs of an exercise and an answer."""
+    progress = turns.Progress(len(works))
     outcomes = {}
     with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
-        begun = {pool.submit(trial.try_out, exercise, folder / exercise.name): exercise for exercise in exercises}
+        begun = {pool.submit(try_one, exercise, answer, settings): exercise for exercise, answer in works}
         try:
             progress.step("building")
             for future in concurrent.futures.as_completed(begun):
                 outcomes[begun[future].name] = future.result()
-                if len(outcomes) < len(exercises):
-                    progress.step(f"{len(outcomes)} of {len(exercises)}: {begun[future].name}")
+                if len(outcomes) < len(works):
+                    progress.step(f"{len(outcomes)} of {len(works)}: {begun[future].name}")
         except BaseException:
             for future in begun:
                 future.cancel()
@@ -133,26 +119,42 @@ def run_all(exercises, folder):
             raise
         finally:
             progress.end()
-    return [outcomes[exercise.name] for exercise in exercises]
+    return [outcomes[exercise.name] for exercise, _ in works]
 
 
-def score(outcome):
-    return outcome.exercise.points if outcome.passed else 0
+def write_results(results, outcomes, settings, seconds, note):
+    """All formats, to a folder."""
+    for name in settings.names:  # what another submission has left
+        (results / f"{name}.txt").unlink(missing_ok=True)
+    for outcome in outcomes:
+        course.write(results / f"{outcome.exercise.name}.txt", outcome.warnings + outcome.words)
+    course.write(results / "junit.xml", junit(outcomes, seconds))
+    course.write(results / "results.json", gradescope(outcomes, settings, seconds, note))
 
 
-def totals(outcomes):
+def score(outcome, settings):
+    """All points or none; or, for each step of the test that was passed, its part of them, rounded down."""
+    if outcome.passed:
+        return outcome.exercise.points
+    passed, steps = outcome.steps
+    return outcome.exercise.points * passed // max(steps, passed + 1) if settings.partial else 0
+
+
+def totals(outcomes, settings):
     """Points reached, and points there are."""
-    return sum(map(score, outcomes)), sum(outcome.exercise.points for outcome in outcomes)
+    return sum(score(outcome, settings) for outcome in outcomes), sum(outcome.exercise.points for outcome in outcomes)
 
 
-def print_table(outcomes, results, note):
+def print_table(outcomes, results, settings, note):
     width = max(len(outcome.exercise.name) for outcome in outcomes)
     for outcome in outcomes:
-        line = f"{outcome.exercise.name:<{width}}  {score(outcome):>2} of {outcome.exercise.points:>2}  {outcome.kind}"
+        line = f"{outcome.exercise.name:<{width}}  {score(outcome, settings):>2} of {outcome.exercise.points:>2}  {outcome.kind}"
         print(terminal.wrapped(f"{line}: {outcome.found}" if outcome.found else line, "", "      "))
-    print(f"\n{'Points':<{width}}  %2d of %2d" % totals(outcomes))
+    print(f"\n{'Points':<{width}}  %2d of %2d" % totals(outcomes, settings))
     if note:
-        print(terminal.wrapped(note))
+        print(terminal.wrapped(f"Not taken: {note}"))
+    for line in settings.told():
+        print(terminal.wrapped(line))
     with contextlib.suppress(ValueError):
         results = results.relative_to(course.TOP)
     print(terminal.wrapped(f"What each test said: {results}/NAME.txt; for other programs: "
@@ -161,22 +163,28 @@ def print_table(outcomes, results, note):
 
 # ---- formats -------------------------------------------------------------------------------------
 
-def gradescope(outcomes, seconds, note):
-    """https://gradescope-autograders.readthedocs.io/en/latest/specs/ : the total is the sum of the scores."""
+def gradescope(outcomes, settings, seconds, note):
+    """https://gradescope-autograders.readthedocs.io/en/latest/specs/ : the total is the sum of the scores.
+
+    It knows tests that passed and tests that failed; which of these are the test's own fault is in extra_data.
+    """
     return json.dumps({
         "execution_time": round(seconds),
-        "output": note or "%d of %d points" % totals(outcomes),
+        "output": "\n".join([f"Not taken: {note}" if note else "%d of %d points" % totals(outcomes, settings),
+                             *settings.told()]),
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": [{
             "number": ".".join(str(int(part)) for part in outcome.exercise.number.split("-")),
-            "name": f"{outcome.exercise.name}: {outcome.exercise.title}",
-            "score": score(outcome),
+            "name": f"{outcome.exercise.name}: {outcome.exercise.title}"
+                    + (" (an error of the test: not graded)" if outcome.kind == "broken" else ""),
+            "score": score(outcome, settings),
             "max_score": outcome.exercise.points,
             "status": "passed" if outcome.passed else "failed",
             "output": outcome.warnings + outcome.words,
             "output_format": "text",
+            "extra_data": {"kind": outcome.kind, "found": outcome.found},
         } for outcome in outcomes],
     }, indent=2) + "\n"
 
@@ -193,12 +201,17 @@ def junit(outcomes, seconds):
     for outcome in outcomes:
         case = xml.SubElement(suite, "testcase", classname="exercises", name=outcome.exercise.name,
                               time=f"{outcome.seconds:.3f}")
-        text = re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", outcome.warnings + outcome.words)
+        text = xml_text(outcome.warnings + outcome.words)
         if outcome.passed:
             xml.SubElement(case, "system-out").text = text
         else:
             problem = xml.SubElement(case, "error" if outcome.kind == "broken" else "failure", type=outcome.kind,
-                                     message=outcome.found or outcome.kind)
+                                     message=xml_text(outcome.found or outcome.kind))
             problem.text = text
     xml.indent(suites)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(suites, encoding="unicode") + "\n"
+
+
+def xml_text(text):
+    """Only what XML may hold."""
+    return re.sub(r"[^\t\n -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", text)

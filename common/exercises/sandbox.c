@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -100,16 +101,145 @@ static int mount_new(const char *type, const char *path, unsigned long flags, co
     return mount(type, path, type, flags | MS_NOSUID | MS_NODEV, options);
 }
 
+/* ---- what there is to see ---- */
+
+/* Programs, libraries and headers, and what these read. Not all of /usr: people keep sources below
+ * it, and what belongs to nobody but them. */
+static const char *const system_paths[] = {
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/usr/bin",
+    "/usr/sbin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libx32",
+    "/usr/libexec",
+    "/usr/share",
+    "/usr/local/bin",
+    "/usr/local/include",
+    "/usr/local/lib",
+    "/usr/local/lib64",
+    "/usr/local/libexec",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/alternatives",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/protocols",
+    "/etc/services",
+    NULL,
+};
+static const char *const devices[] = {
+    "/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero", NULL,
+};
+static const char *const device_links[][2] = {
+    {"/proc/self/fd", "/dev/fd"},
+    {"/proc/self/fd/0", "/dev/stdin"},
+    {"/proc/self/fd/1", "/dev/stdout"},
+    {"/proc/self/fd/2", "/dev/stderr"},
+};
+
+/* A folder of the old root; it has a /proc of its own there. */
+static const char new_root[] = "/proc";
+
+/* Makes all folders on the way to a path. */
+static int make_parents(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int made = mkdir(path, 0755);
+        *slash = '/';
+        if (made == -1 && errno != EEXIST)
+            return -1;
+    }
+    return 0;
+}
+
+/* Shows a file or folder in the new root, under the name that it has; a link as a link. */
+static int show(const char *path, bool must_be_there)
+{
+    char there[PATH_MAX];
+    struct stat status;
+
+    if (lstat(path, &status) == -1)
+        return errno == ENOENT && !must_be_there ? 0 : -1;
+    if ((size_t)snprintf(there, sizeof(there), "%s%s", new_root, path) >= sizeof(there)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (make_parents(there) == -1)
+        return -1;
+    if (S_ISLNK(status.st_mode)) {
+        char target[PATH_MAX];
+        ssize_t length = readlink(path, target, sizeof(target) - 1);
+        if (length == -1)
+            return -1;
+        target[length] = '\0';
+        return symlink(target, there);
+    }
+    int made = S_ISDIR(status.st_mode) ? mkdir(there, 0755) : mknod(there, S_IFREG | 0644, 0);
+    if (made == -1 && errno != EEXIST)
+        return -1;
+    /* What is mounted below it belongs to it: without MS_REC an ordinary user may not. */
+    return mount(path, there, NULL, MS_BIND | MS_REC, NULL);
+}
+
+static int link_device(const char *target, const char *path)
+{
+    char there[32];
+
+    snprintf(there, sizeof(there), "%s%s", new_root, path);
+    return symlink(target, there);
+}
+
+/* A tmpfs(5) as scratch folder. */
+static int mount_scratch(const struct sandbox *sandbox)
+{
+    char there[PATH_MAX], options[128];
+
+    if ((size_t)snprintf(there, sizeof(there), "%s%s/", new_root, sandbox->scratch) >=
+        sizeof(there)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    snprintf(options, sizeof(options), "size=%ldm,nr_inodes=%ld,mode=0700,uid=%u,gid=%u",
+             sandbox->scratch_mib, sandbox->scratch_files,
+             outer_user == 0 ? sandbox->user : outer_user,
+             outer_user == 0 ? sandbox->user : outer_group);
+    return make_parents(there) == -1 ? -1 : mount_new("tmpfs", there, 0, options);
+}
+
+/* Makes the new root what / is, and leaves nothing of the old one: see pivot_root(2), NOTES. */
+static int change_root(void)
+{
+    if (chdir(new_root) == -1 || syscall(SYS_pivot_root, ".", ".") == -1 ||
+        umount2(".", MNT_DETACH) == -1 || chdir("/") == -1)
+        return -1;
+    return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
+}
+
 int sandbox_furnish(const struct sandbox *sandbox)
 {
     /* struct mount_attr, with MOUNT_ATTR_RDONLY to be set; glibc knows mount_setattr(2) only
      * since 2.36. */
     const uint64_t read_only[4] = {1};
     const int recursive = 0x8000; /* AT_RECURSIVE */
-    char options[128];
 
     if (sandbox->isolation == NO_NAMESPACES)
         return 0;
+    umask(022);
     if (outer_user != 0 && map_user() == -1)
         return -1;
     if (sandbox->isolation == NAMESPACES && loopback_up() == -1)
@@ -118,16 +248,24 @@ int sandbox_furnish(const struct sandbox *sandbox)
     /* From here on what we mount is not seen outside: mount_namespaces(7). */
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
         syscall(SYS_mount_setattr, AT_FDCWD, "/", recursive, read_only, sizeof(read_only)) == -1 ||
-        mount_new("proc", "/proc", MS_NOEXEC, NULL) == -1)
+        mount_new("tmpfs", new_root, 0, "size=1m,mode=0755") == -1)
         return -1;
-    for (const char *const *hidden = sandbox->hidden; *hidden; hidden++)
-        if (mount_new("tmpfs", *hidden, MS_RDONLY, "size=4k,mode=0755") == -1)
+    for (const char *const *path = system_paths; *path; path++)
+        if (show(*path, false) == -1)
             return -1;
-    snprintf(options, sizeof(options), "size=%ldm,nr_inodes=%ld,mode=0700,uid=%u,gid=%u",
-             sandbox->scratch_mib, sandbox->scratch_files,
-             outer_user == 0 ? sandbox->user : outer_user,
-             outer_user == 0 ? sandbox->user : outer_group);
-    return mount_new("tmpfs", sandbox->scratch, 0, options);
+    for (const char *const *path = devices; *path; path++)
+        if (show(*path, true) == -1)
+            return -1;
+    for (const char *const *path = sandbox->shown; *path; path++)
+        if (show(*path, true) == -1)
+            return -1;
+    for (size_t i = 0; i < sizeof(device_links) / sizeof(*device_links); i++)
+        if (link_device(device_links[i][0], device_links[i][1]) == -1)
+            return -1;
+    if (mount_scratch(sandbox) == -1 || mkdir("/proc/proc", 0755) == -1 ||
+        mount_new("proc", "/proc/proc", MS_NOEXEC, NULL) == -1)
+        return -1;
+    return change_root();
 }
 
 /* ---- the program itself ---- */
@@ -165,6 +303,83 @@ static long processes_of_user(void)
     if (proc)
         closedir(proc);
     return count;
+}
+
+/* ---- without namespaces ---- */
+
+/* landlock(7), as far as it goes; the headers know it only since Linux 5.13, and not all of it. */
+enum {
+    LANDLOCK_CREATE = 444,
+    LANDLOCK_ADD = 445,
+    LANDLOCK_RESTRICT = 446,
+    LANDLOCK_VERSION = 1,      /* a flag of the first */
+    LANDLOCK_PATH_BENEATH = 1, /* a kind of rule */
+};
+enum {
+    MAY_EXECUTE = 1 << 0,
+    MAY_WRITE_FILE = 1 << 1,
+    MAY_READ_FILE = 1 << 2,
+    MAY_READ_FOLDER = 1 << 3,
+    MAY_TRUNCATE = 1 << 14,
+    MAY_READ = MAY_EXECUTE | MAY_READ_FILE | MAY_READ_FOLDER,
+};
+struct landlock_beneath {
+    uint64_t allowed;
+    int32_t folder;
+} __attribute__((packed));
+
+/* Which version of it the kernel has; 0: none. */
+static long landlock_version(void)
+{
+    long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION);
+    return version < 0 ? 0 : version;
+}
+
+static int allow(int rules, const char *path, uint64_t what)
+{
+    struct landlock_beneath rule = {.allowed = what, .folder = open(path, O_PATH | O_CLOEXEC)};
+    struct stat status;
+
+    if (rule.folder == -1) /* what is not there cannot be read */
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+    if (fstat(rule.folder, &status) == 0 && !S_ISDIR(status.st_mode))
+        rule.allowed &= MAY_EXECUTE | MAY_WRITE_FILE | MAY_READ_FILE | MAY_TRUNCATE;
+    long added = syscall(LANDLOCK_ADD, rules, LANDLOCK_PATH_BENEATH, &rule, 0);
+    close(rule.folder);
+    return added == -1 ? -1 : 0;
+}
+
+/* Shows the same files as a root of its own would. Returns -1 with errno; 0, too, where the kernel
+ * has nothing of the kind. */
+static int bound_files(const struct sandbox *sandbox)
+{
+    static const int rights[] = {0, 13, 14, 15, 15, 16, 16}; /* that a version knows */
+    long version = landlock_version();
+
+    if (version == 0)
+        return 0;
+    const long known = sizeof(rights) / sizeof(*rights) - 1;
+    const uint64_t all = (UINT64_C(1) << rights[version < known ? version : known]) - 1;
+    /* Files, network, and scopes: abstract sockets and signals. */
+    const uint64_t wanted[3] = {all, 0, 3};
+    size_t size = version >= 6 ? sizeof(wanted) : sizeof(*wanted);
+    int rules = (int)syscall(LANDLOCK_CREATE, wanted, size, 0), result = rules == -1 ? -1 : 0;
+
+    for (const char *const *path = system_paths; *path && result == 0; path++)
+        result = allow(rules, *path, MAY_READ);
+    for (const char *const *path = sandbox->shown; *path && result == 0; path++)
+        result = allow(rules, *path, MAY_READ);
+    for (const char *const *path = devices; *path && result == 0; path++)
+        result = allow(rules, *path, all & (MAY_READ_FILE | MAY_WRITE_FILE | MAY_TRUNCATE));
+    if (result == 0)
+        result = allow(rules, "/proc", MAY_READ_FILE | MAY_READ_FOLDER);
+    if (result == 0)
+        result = allow(rules, sandbox->scratch, all);
+    if (result == 0)
+        result = (int)syscall(LANDLOCK_RESTRICT, rules, 0);
+    if (rules != -1)
+        close(rules);
+    return result;
 }
 
 /*
@@ -225,7 +440,17 @@ int sandbox_confine(const struct sandbox *sandbox)
         return -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1) /* no set-user-ID program gives any back */
         return -1;
-    if (!root && sandbox->isolation == NO_NAMESPACES)
-        filter_calls();
-    return 0;
+    if (sandbox->isolation != NO_NAMESPACES)
+        return 0;
+    filter_calls();
+    return bound_files(sandbox);
+}
+
+const char *sandbox_told(const struct sandbox *sandbox)
+{
+    if (sandbox->isolation == NAMESPACES)
+        return "namespaces: process, mount, IPC, network";
+    if (sandbox->isolation == NAMESPACES_BUT_NET)
+        return "namespaces: process, mount, IPC; no network of its own";
+    return landlock_version() > 0 ? "no namespaces; Landlock bounds its files" : "no namespaces";
 }

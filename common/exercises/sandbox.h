@@ -13,19 +13,20 @@ enum isolation {
     ISOLATIONS
 };
 
-enum { HIDDEN_MAX = 8 };
+enum { SHOWN_MAX = 8 };
 
 struct sandbox {
     enum isolation isolation;
     const char *scratch; /* the only folder that the program can write to; its working directory */
     long scratch_mib;    /* what fits into it */
     long scratch_files;
-    const char *hidden[HIDDEN_MAX + 1]; /* folders that it finds empty, up to a NULL */
-    long processes;                     /* at a time, threads included */
-    long cpu_seconds;                   /* of one process */
-    long file_mib;                      /* of one file */
-    long descriptors;                   /* of one process */
-    uid_t user;                         /* that it runs as, when we are root: see sandbox_user */
+    const char *shown[SHOWN_MAX + 1]; /* folders that it can read, up to a NULL; besides these
+                                       * only the system's programs and libraries */
+    long processes;                   /* at a time, threads included */
+    long cpu_seconds;                 /* of one process */
+    long file_mib;                    /* of one file */
+    long descriptors;                 /* of one process */
+    uid_t user;                       /* that it runs as, when we are root: see sandbox_user */
 };
 
 /*
@@ -43,17 +44,22 @@ int sandbox_user(struct sandbox *sandbox);
 pid_t sandbox_fork(const struct sandbox *sandbox);
 
 /*
- * In that child: makes all mounts read-only, hides what is to be hidden, and mounts a /proc and a
- * scratch folder of its own. The scratch folder takes memory, not disk, and ends with the child.
- * Returns -1 with errno when the kernel does not allow it (mount_namespaces(7)), and then the child
- * is of no use.
+ * In that child: a root of its own (pivot_root(2)), in which there is nothing but the system's
+ * programs and what is to be shown, all of it read-only; a /proc, and a scratch folder, which takes
+ * memory, not disk, and ends with the child. Returns -1 with errno when the kernel does not allow
+ * it (mount_namespaces(7)), and then the child is of no use.
  */
 int sandbox_furnish(const struct sandbox *sandbox);
 
 /*
  * In the process that will be the program, before exec: a session of its own, limits
- * (setrlimit(2)), no privilege and none to be gained. Returns -1 with errno.
+ * (setrlimit(2)), no privilege and none to be gained. Without namespaces also what landlock(7) and
+ * seccomp(2) can do: the same files as above and no others, no signal to others, and nothing that
+ * stays in memory. Returns -1 with errno.
  */
 int sandbox_confine(const struct sandbox *sandbox);
+
+/* In words, what separates the program from the rest of the machine. */
+const char *sandbox_told(const struct sandbox *sandbox);
 
 #endif

@@ -50,6 +50,7 @@ static long wall_seconds = 60, memory_mib = 1024, output_kib = 256;
 static const char *kept[KEPT_MAX + 1]; /* files of the scratch folder that are to outlive it */
 static int pass_on = -1;               /* a descriptor that the command gets */
 static bool verbose;
+static bool lenient;      /* less isolation than there could be is better than none */
 static int scratch_below; /* the scratch folder that the sandbox's own is mounted over */
 
 /* The command, as the monitor knows it. */
@@ -310,7 +311,7 @@ static pid_t monitor_start(char **words, int control[2], int signals)
             setsid(); /* Ctrl-C is for supervise */
             close(control[1]);
             if (sandbox_furnish(&sandbox) == -1) {
-                if (verbose)
+                if (verbose || !lenient)
                     warn("no namespaces, or not all of them");
                 _exit(NO_SANDBOX);
             }
@@ -322,7 +323,7 @@ static pid_t monitor_start(char **words, int control[2], int signals)
             close(ready[1]);
             _exit(monitor(words, control[0], signals));
         }
-        if (child == -1 && verbose)
+        if (child == -1 && (verbose || !lenient))
             warn("no namespaces, or not all of them");
         close(ready[1]);
         ssize_t length = child == -1 ? 0 : read(ready[0], &said, 1);
@@ -331,8 +332,10 @@ static pid_t monitor_start(char **words, int control[2], int signals)
             return child;
         if (child != -1)
             waitpid(child, NULL, 0);
+        if (!lenient)
+            break;
     }
-    errx(NO_SANDBOX, "cannot start the monitor");
+    errx(NO_SANDBOX, lenient ? "cannot start the monitor" : "not run without them; -u would");
 }
 
 /* Waits for the monitor, and has it end when a signal asks for that. Returns the exit status. */
@@ -384,12 +387,13 @@ static _Noreturn void usage(FILE *out, int status)
             "usage: %s -w FOLDER [OPTIONS] -- COMMAND [ARGUMENT...]\n"
             "  -w FOLDER   the command's scratch folder, the only one that it can write to\n"
             "  -k NAME     keep this file of it; all others are lost\n"
-            "  -x FOLDER   hide this folder from the command\n",
+            "  -y FOLDER   let it read this folder, besides the system's programs\n",
             program_invocation_short_name);
     for (int i = 0; i < NUMBERS; i++)
         fprintf(out, "  -%c %-7s  %s (%ld)\n", numbers[i].letter, numbers[i].unit, numbers[i].what,
                 *numbers[i].value);
     fputs("  -r NUMBER   pass this open descriptor on to the command\n"
+          "  -u          go on, with less, where the kernel gives not all namespaces\n"
           "  -n          use no namespaces\n"
           "  -v          say what separates the command from the rest of the machine\n"
           "  -h          print this\n",
@@ -408,6 +412,15 @@ static void append(const char **list, int max, const char *text)
     list[count] = text;
 }
 
+static const char *absolute(const char *path)
+{
+    const char *found = realpath(path, NULL);
+
+    if (!found)
+        err(NO_SANDBOX, "%s", path);
+    return found;
+}
+
 static long number(int option)
 {
     int64_t value;
@@ -421,7 +434,7 @@ static char **read_options(int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "+w:s:k:x:t:c:p:m:f:d:o:r:nvh")) != -1) {
+    while ((option = getopt(argc, argv, "+w:s:k:y:t:c:p:m:f:d:o:r:unvh")) != -1) {
         switch (option) {
         case 'w':
             sandbox.scratch = optarg;
@@ -429,11 +442,14 @@ static char **read_options(int argc, char **argv)
         case 'k':
             append(kept, KEPT_MAX, optarg);
             break;
-        case 'x':
-            append(sandbox.hidden, HIDDEN_MAX, optarg);
+        case 'y':
+            append(sandbox.shown, SHOWN_MAX, absolute(optarg));
             break;
         case 'r':
             pass_on = (int)number(option);
+            break;
+        case 'u':
+            lenient = true;
             break;
         case 'n':
             sandbox.isolation = NO_NAMESPACES;
@@ -460,8 +476,6 @@ static char **read_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"namespaces: process, mount, IPC, network",
-                                        "namespaces: process, mount, IPC", "no namespaces"};
     char **words = read_options(argc, argv);
     int control[2];
 
@@ -470,10 +484,8 @@ int main(int argc, char **argv)
         err(NO_SANDBOX, "-w %s", sandbox.scratch);
     if (sandbox_user(&sandbox) == -1)
         err(NO_SANDBOX, "cannot give away %s", sandbox.scratch);
-    const char *absolute = realpath(sandbox.scratch, NULL);
-    if (!absolute)
-        err(NO_SANDBOX, "-w %s", sandbox.scratch);
-    sandbox.scratch = absolute; /* the command's working directory will be another */
+    sandbox.scratch =
+        absolute(sandbox.scratch); /* the command's working directory will be another */
 
     /* When whoever started us goes, so do we, and with us the rest. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -484,7 +496,7 @@ int main(int argc, char **argv)
         err(NO_SANDBOX, "cannot start");
     pid_t child = monitor_start(words, control, signals);
     if (verbose)
-        warnx("%s%s", names[sandbox.isolation], sandbox.user ? ", another user" : "");
+        warnx("%s%s", sandbox_told(&sandbox), sandbox.user ? ", another user" : "");
     close(control[0]);
 
     return watch_monitor(child, control[1], signals);

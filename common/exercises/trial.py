@@ -1,11 +1,12 @@
 """Builds and tests what somebody made of an exercise, in the sandbox of supervise.c."""
+import ast
 import dataclasses
+import functools
 import os
 import pathlib
 import re
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -13,13 +14,13 @@ import textwrap
 import time
 
 import course
+import handin
 
 SUPERVISE = course.BUILD / "common/exercises/supervise"
 LIBRARY = course.BUILD / "common/common.a"
 HEADERS = ["common", *course.CHAPTERS]
 LESSON = course.TOP / "tests/exercises/lesson.py"
-FILE_MAX = 1024 * 1024  # of a file that is handed in
-FILES_MAX = 64
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
 # What a build, and a test with all programs under it, may use: see `supervise -h`.
 BUILD_LIMITS = ["-t", "120", "-c", "60", "-p", "64", "-m", "1024", "-f", "64", "-s", "128", "-o", "64"]
@@ -28,6 +29,7 @@ PASSED_ON = ["PATH", "LESSON_PATIENCE", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_O
 MET_LIMIT, NO_SANDBOX, CANNOT_EXECUTE, NOT_FOUND = 124, 125, 126, 127
 
 running = set()  # the supervisors under way, in all threads
+strict = False   # refuse to run anything where the kernel does not separate it from the machine
 
 
 def stop_all():
@@ -43,7 +45,8 @@ class Outcome:
     words: str     # all that there is to say, for the learner
     warnings: str = ""
     seconds: float = 0.0
-    found: str = "" # in a few words, what is wrong
+    found: str = ""  # in a few words, what is wrong
+    steps: tuple = (0, 1)  # of the test: how many were passed, and how many it has
 
     @property
     def passed(self):
@@ -51,7 +54,8 @@ class Outcome:
 
 
 def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
-    """Builds and tests what lies in the folder `source`. With `keep` the programs are left in exercise.built.
+    """Builds and tests what lies in the folder `source`, or is a handin.Answer. With `keep` the programs are left in
+    exercise.built.
 
     `flags` come after all others of the compiler. `patience` is in seconds: how long the test waits for
     what must become true, by default LESSON_PATIENCE, or 10.
@@ -59,6 +63,8 @@ def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
     began = time.monotonic()
     flags = [*(["-fdiagnostics-color=always"] if color else []), *flags]
     patience = patience or course.seconds("LESSON_PATIENCE", 10)
+    if not isinstance(source, handin.Answer):
+        source = handin.folder_of(source, exercise, shown(source))
     with Stage(exercise, source, flags, patience) as stage:
         outcome = stage.missing() or stage.build() or stage.test()
         if keep:
@@ -69,15 +75,20 @@ def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
 
 
 class Stage:
-    """A folder with all that is needed and nothing else: the sandbox shows it, and hides the repository."""
+    """A folder with all that is needed and nothing else: besides the system's programs, the sandbox shows only this."""
 
-    def __init__(self, exercise, source, flags, patience):
-        self.exercise, self.source, self.flags = exercise, pathlib.Path(source), flags
+    def __init__(self, exercise, answer, flags, patience):
+        self.exercise, self.answer, self.flags = exercise, answer, flags
         self.patience = patience
         self.warnings = ""
 
     def __enter__(self):
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder())).resolve()
+        # What is handed in is nobody else's business: the outer folder stays closed, if the sandbox has a way of its
+        # own into the inner one.
+        self.outside = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder())).resolve()
+        if os.geteuid() == 0 and not isolated():
+            self.outside.chmod(0o755)
+        self.top = self.outside / "stage"
         self.work = None
         self.tests = self.top / "tests" / self.exercise.name
         for folder in (self.top / "source", self.top / "programs", self.top / "include", self.tests):
@@ -88,9 +99,10 @@ class Stage:
 
     def __exit__(self, *unused):
         # Folders may be deeper than Python recurses, and not writable: both is rm's daily bread.
-        if subprocess.run(["rm", "-rf", str(self.top)], stderr=subprocess.DEVNULL, check=False).returncode:
-            subprocess.run(["chmod", "-R", "u+rwx", str(self.top)], stderr=subprocess.DEVNULL, check=False)
-            subprocess.run(["rm", "-rf", str(self.top)], check=False)
+        outside = str(self.outside)
+        if subprocess.run(["rm", "-rf", outside], stderr=subprocess.DEVNULL, check=False).returncode:
+            subprocess.run(["chmod", "-R", "u+rwx", outside], stderr=subprocess.DEVNULL, check=False)
+            subprocess.run(["rm", "-rf", outside], check=False)
 
     def outcome(self, kind, words, found):
         return Outcome(self.exercise, kind, words.rstrip() + "\n", found=found)
@@ -101,24 +113,18 @@ class Stage:
     # ---- what is handed in ----
 
     def missing(self):
-        """Copies the learner's files; tells what is missing among them."""
-        if not self.source.is_dir():
-            return self.say("missing", f"there is no folder {self.exercise.name}")
-        for path in self.source.iterdir():
-            if path.name in self.exercise.files() and not stat.S_ISREG(path.lstat().st_mode):
-                return self.say("missing", f"{path.name} is no file (a link, a folder or a device)")
-        files = course.files_of(self.source)
-        if len(files) > FILES_MAX:
-            return self.say("missing", f"there are more than {FILES_MAX} files")
-        for path in files:
-            if path.stat().st_size > FILE_MAX:
-                return self.say("missing", f"{path.name} is larger than {FILE_MAX // 1024} KiB")
-            copy(path, self.top / "source" / path.name)
+        """Lays out the learner's files; tells what is missing among them."""
+        if self.answer.problem:
+            return self.say("missing", self.answer.problem)
+        for name, content in self.answer.files.items():
+            path = self.top / "source" / name
+            path.write_bytes(content)
+            path.chmod(0o644)
         back = f"make reset-{self.exercise.number}: it brings the starter back"
         for name in self.exercise.files():
-            if name not in [path.name for path in files]:
+            if name not in self.answer.files:
                 return self.say("missing", f"{name} is not there", back)
-            if not (self.top / "source" / name).read_bytes().strip():
+            if not self.answer.files[name].strip():
                 return self.say("does not compile", f"{name} is empty", back)
         return None
 
@@ -153,12 +159,12 @@ class Stage:
         include = self.top / "include"
         objects = [str(include / name) for name in dict.fromkeys([*modules, LIBRARY.name])]
         # What the compiler and the debugger call a file is where the learner has it.
-        command = [*compiler(), f"-ffile-prefix-map={self.top}/source={self.source}",
+        command = [*compiler(), f"-ffile-prefix-map={self.top}/source={course.TOP / self.answer.shown}",
                    f"-ffile-prefix-map={include}={course.TOP}/common", *self.flags,
                    f"-I{self.top}/source", f"-I{include}", *map(str, sources), *objects,
                    *course.words("LDFLAGS"), "-lm", "-o", program]
         status, output, reason = self.supervise(BUILD_LIMITS + ["-k", program], command)
-        output = output.replace(f"{self.top}/source/", shown(self.source)).replace(f"{include}/", "")
+        output = output.replace(f"{self.top}/source/", self.answer.shown).replace(f"{include}/", "")
         built = self.work / program
         if status == 0 and built.is_file() and not built.is_symlink():
             self.warnings += folded(output)
@@ -168,7 +174,7 @@ class Stage:
             return self.say("does not compile", f"the compiler was stopped: {reason}",
                             "what the source asks of it: #include of what has no end, or very large arrays")
         first = next((line for line in output.splitlines() if "error" in line or "undefined" in line), "")
-        first = re.sub(r"\x1b\[[0-9;]*[mK]", "", first).replace(shown(self.source), "").strip()
+        first = re.sub(r"\x1b\[[0-9;]*[mK]", "", first).replace(self.answer.shown, "").strip()
         return self.outcome("does not compile", f"{folded(output)}{self.exercise.name}: does not compile", first)
 
     # ---- testing ----
@@ -179,7 +185,7 @@ class Stage:
                 copy(file, self.tests / file.name)
         reader, writer = os.pipe()
         # -E -s -B: no module and no setting but ours.
-        command = [interpreter(), "-E", "-s", "-B", str(self.tests / "test.py"), str(self.top / "programs")]
+        command = [interpreter()[0], "-E", "-s", "-B", str(self.tests / "test.py"), str(self.top / "programs")]
         try:
             status, output, reason = self.supervise(
                 ["-t", str(int(60 + 4 * self.patience)), "-r", str(writer), *TEST_LIMITS], command,
@@ -197,8 +203,10 @@ class Stage:
                             "a loop that does not end; for each fork, malloc, open and write: what ends it?")
         if status == 0 and verdict == b"passed\n":
             return self.outcome("passed", output, "")
-        if status == 1 and not verdict:
-            return self.outcome("not yet", output, said(output, "Happened"))
+        if status == 1 and verdict.startswith(b"not yet "):
+            outcome = self.outcome("not yet", output, said(output, "Happened"))
+            outcome.steps = int(verdict.split()[2]), steps_of((self.tests / "test.py").read_text())
+            return outcome
         if status < 0:  # where no namespace hides the supervisor
             return self.say("not yet", "the sandbox was ended by a signal, which your program must have sent",
                             "every kill and killpg: to whom does it go?")
@@ -222,11 +230,10 @@ class Stage:
     def supervise(self, limits, command, environment=None, pass_fds=()):
         """Runs a command in the sandbox. Gives its status, its output, and the limit that it met, if any."""
         work = self.work = pathlib.Path(tempfile.mkdtemp(prefix="work-", dir=self.top))
-        hidden = [] if self.top.is_relative_to(course.TOP) else ["-x", str(course.TOP)]
+        show = [word for folder in [self.top, *interpreter()[1]] for word in ("-y", str(folder))]
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         process = subprocess.Popen(
-            [str(SUPERVISE), "-w", str(work), *hidden, *limits, *course.words("SUPERVISE"),
-             "--", *command],
+            [str(SUPERVISE), "-w", str(work), *show, *limits, *bounds(), "--", *command],
             env={**passed_on, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work), **(environment or {})},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
         running.add(process)
@@ -264,16 +271,48 @@ def temporary_folder():
     return folder if os.geteuid() != 0 or open_to_all(folder) else "/tmp"
 
 
+def bounds():
+    """What else the sandbox is told."""
+    return [*([] if strict else ["-u"]), *course.words("SUPERVISE")]
+
+
+@functools.lru_cache(maxsize=None)
+def isolation():
+    """In words, what separates a program here from the rest of the machine."""
+    with tempfile.TemporaryDirectory(prefix="exercise-", dir=temporary_folder()) as folder:
+        ran = subprocess.run([str(SUPERVISE), "-v", "-u", *course.words("SUPERVISE"), "-w", folder, "--", "true"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    said_last = ran.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
+    if ran.returncode:
+        raise course.Mistake(said_last[0])
+    return said_last[0].partition(": ")[2]
+
+
+def isolated():
+    """Whether a program has its own processes, files, memory and network, and cannot reach those of others."""
+    return isolation().startswith("namespaces: process, mount, IPC, network")
+
+
+SYSTEM = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/nix/store/", "/gnu/store/")  # see system_paths in sandbox.c
+
+
+@functools.lru_cache(maxsize=None)
 def interpreter():
-    """A Python that the sandbox's user can execute; root's own may lie where only root can look."""
-    if os.geteuid() != 0:
-        return sys.executable
+    """A Python that the sandbox's user sees and can execute, and the folders that must be shown for it."""
     candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in [*os.get_exec_path(), "/usr/bin"])]
     for path in map(os.path.realpath, candidates):
-        if os.path.isfile(path) and open_to_all(path):
-            return path
+        if path.startswith(SYSTEM) and os.path.isfile(path) and open_to_all(path):
+            return path, []
+    if os.geteuid() != 0:
+        return sys.executable, sorted({os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)})
     raise course.Mistake(f"{sys.executable}: tests run as another user than root, who cannot execute this; "
                          "install python3 in /usr/bin")
+
+
+def steps_of(test):
+    """How many steps the text of a test has."""
+    calls = [node for node in ast.walk(ast.parse(test)) if isinstance(node, ast.Call)]
+    return sum(isinstance(call.func, ast.Name) and call.func.id == "step" for call in calls)
 
 
 def copy(source, target, mode=0o644):

@@ -135,7 +135,7 @@ def main():
 
         def in_github_actions():
             workflow = (HERE / "classroom.yml").read_text()
-            command = re.search(r"run: (.*)", workflow)[1]
+            command = re.search(r"run: (course/.*)", workflow)[1]
             os.rename(machine.top / "source", machine.top / "course")
             try:
                 for folders, status, points in (SOLUTIONS, 0, POINTS), (SOLUTIONS[:1], len(EXERCISES) > 1,

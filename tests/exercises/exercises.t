@@ -17,8 +17,6 @@ import course  # noqa: E402
 import patches  # noqa: E402
 import trial  # noqa: E402
 
-SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
-
 
 def fails(exercise, folder, patch):
     """What is in a folder fails, with the words in the head of a patch, and where to look."""
@@ -65,7 +63,7 @@ def cases_of(exercise):
     yield "the starter fails as it says", lambda: fails(exercise, exercise.starter, exercise.tests / "starter.patch")
     yield "the solution passes", lambda: solution_passes(exercise)
     if any("." not in program for program in exercise.programs + exercise.drivers):
-        yield "the solution passes under sanitizers", lambda: solution_passes(exercise, SANITIZERS)
+        yield "the solution passes under sanitizers", lambda: solution_passes(exercise, trial.SANITIZERS)
     for patch in patches.answers(exercise):
         name = f"wrong answer {patch.stem}" if patch.parent.name == "wrong" else f"{patch.stem} passes"
         yield name, lambda patch=patch: is_told(exercise, patch)

@@ -46,6 +46,7 @@ _programs = None  # the folder of the programs, an absolute path
 _verdict = None   # a descriptor on which passed() says so, to whoever started this test
 _step = "start"
 _step_look = ""
+_places = []      # in the test, of the steps so far; the last is under way
 _running = []     # the programs inside their `with`
 _remarks = []
 
@@ -81,6 +82,7 @@ def step(text, look=""):
     """Says what comes next, in the imperative; a failure shows it. `look` is for what has none."""
     global _step, _step_look
     _step, _step_look = text, look
+    _places.append(sys._getframe(1).f_lineno)
 
 
 def expect(ok, expected, happened, look=""):
@@ -745,6 +747,8 @@ def _report(expected, happened, look):
     sys.stdout.flush()
     for server in _running:
         _end_session(server._process)
+    if _verdict is not None:  # a status of 1 alone is also what Python ends with when the test cannot even begin
+        os.write(_verdict, f"not yet {len(set(_places) - set(_places[-1:]))}\n".encode())
     os._exit(_NOT_YET)
 
 

@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
 from lesson import children_of, state, wait_until  # noqa: E402
+from small import gives_namespaces  # noqa: E402
 
 SUPERVISE = tap.BUILD / "common/exercises/supervise"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -73,7 +74,7 @@ def python(mode, script, *options, **more):
 
 def isolation(mode):
     """What a mode comes to on this machine: "namespaces: ..." or "no namespaces"."""
-    ran = sh(mode, "true", "-v").expect(0)
+    ran = sh(mode, "true", "-v", "-u").expect(0)
     return ran.err.strip().splitlines()[-1]
 
 
@@ -87,7 +88,7 @@ def passes_on_the_exit_status(mode):
 
 def says_what_cannot_be_run(mode):
     Ran(mode, [], "/no/such/program").expect(127, "supervise: /no/such/program: No such file or directory")
-    Ran(mode, [], "/etc/passwd").expect(126, "supervise: /etc/passwd: Permission denied")
+    Ran(mode, [], "/etc/services").expect(126, "supervise: /etc/services: Permission denied")
 
 
 def passes_on_all_output_and_gives_no_input(mode):
@@ -272,17 +273,73 @@ def writes_nowhere_but_in_its_folder(mode):
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         ran = sh(mode, f"echo x >inside && echo inside; echo x >{folder}/outside && echo outside")
-        if "without" not in mode:
-            expect_in("Read-only file system", ran.out)
+        if bounds_files(mode):
             expect(not os.listdir(folder), "it wrote")
         expect_in("inside", ran.out)
 
 
-def finds_hidden_folders_empty(mode):
-    if "without" not in mode:
-        here = shlex.quote(str(tap.ROOT)), shlex.quote(__file__)
-        ran = sh(mode, "ls -A {}; cat {} >/dev/null && echo found".format(*here), "-x", str(tap.ROOT))
-        expect("found" not in ran.out and "exercises" not in ran.out.splitlines(), ran.out)
+def sees_the_systems_programs_and_what_it_is_shown(mode):
+    """Without namespaces by Landlock, where the kernel has that."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        for name in "shown", "other":
+            path = pathlib.Path(folder, name)
+            path.mkdir()
+            (path / "file").write_text(f"the {name} one")
+        script = f"cat {folder}/*/file {shlex.quote(__file__)} /etc/passwd; ls {folder}; cat {folder}/other/file; ls /dev/shm"
+        ran = sh(mode, script, "-y", f"{folder}/shown")
+        expect_in("the shown one", sh(mode, f"cat {folder}/shown/file", "-y", f"{folder}/shown").expect(0).out)
+        if bounds_files(mode):
+            for words in "the other one", "root:", "Landlock":
+                expect(words not in ran.out, f"{words}: {ran.out}")
+            expect(sh(mode, f"ls {folder}/other").status != 0, "it lists another folder")
+        expect_in("No such file", sh(mode, "true", "-y", f"{folder}/none").expect(125).err)
+
+
+def bounds_files(mode):
+    return "namespaces: process, mount" in isolation(mode) or "Landlock" in isolation(mode)
+
+
+def leaves_nothing_in_memory(mode):
+    script = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+made = [libc.shmget(0, 4096, 0o1666), libc.msgget(0, 0o1666), libc.semget(0, 1, 0o1666)]
+try: made.append(os.open("/dev/shm/left-by-a-test", os.O_CREAT | os.O_RDWR))
+except OSError: pass
+print(made)
+"""
+    def there():
+        kinds = [pathlib.Path("/proc/sysvipc", kind).read_text().splitlines()[1:] for kind in ("shm", "msg", "sem")]
+        return [line for lines in kinds for line in lines]
+    before = there()
+    ran = python(mode, script).expect(0)
+    expect(len(there()) <= len(before) or "without" not in mode and "-1" not in ran.out, f"left: {there()} {ran.out}")
+    if "without" in mode:
+        expect_in("[-1, -1, -1", ran.out)
+    expect(not os.path.exists("/dev/shm/left-by-a-test") or not bounds_files(mode), "it left a file")
+
+
+def is_not_run_without_namespaces_unless_that_is_asked_for(mode):
+    """In a user namespace of which the user may have no process namespace below: namespaces(7)."""
+    if "user" not in mode and os.geteuid() == 0 or "without" in mode:
+        return None
+    words = ["unshare", "-Ur", "sh", "-c", "echo 0 >/proc/sys/user/max_pid_namespaces && exec \"$@\"", "sh",
+             "unshare", "-U", "--map-user=1000", "--map-group=1000"]
+    with Folder(mode) as folder:
+        user = os.stat(folder).st_uid
+        more = {"user": user, "group": user, "extra_groups": []} if user != os.geteuid() else {}
+
+        def run(*command):
+            return subprocess.run([*words, *command], text=True, check=False, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
+        if run("true").returncode:
+            return "this system has no such limit"
+        for options, status, says in ([], 125, "not run without them; -u would"), (["-u"], 0, "ran"):
+            ran = run(SUPERVISE, "-w", folder, *options, "--", "echo", "ran")
+            expect(ran.returncode == status, f"{options}: {ran.returncode} {ran.stdout}")
+            expect_in(says, ran.stdout)
+    return None
 
 
 def cannot_see_the_monitor(mode):
@@ -312,7 +369,7 @@ COSTLY = [limits_cpu_time_of_all_together]  # a second of CPU time each: only wi
 EACH = [function for name, function in list(globals().items())
         if callable(function) and getattr(function, "__module__", "") == "__main__" and "mode" in
         getattr(getattr(function, "__code__", None), "co_varnames", ())[:1] and function not in ONCE
-        and function not in (start, sh, python, isolation)]
+        and function not in (start, sh, python, isolation, bounds_files)]
 
 
 def main():
@@ -324,8 +381,9 @@ def main():
     for mode in modes:
         why = ""
         try:
-            if "network" not in isolation(mode) and "without" not in mode:
+            if "without" not in mode and not gives_namespaces(next(users) if "user" in mode and os.geteuid() == 0 else None):
                 why = "the kernel gives no namespaces here"
+            isolation(mode)
         except PermissionError:  # as in /root
             why = "a user cannot read this folder"
         cases += [(f"{mode}: {function.__name__.replace('_', ' ')}",
