@@ -133,24 +133,69 @@ def main():
                 for name in "submission", "results", "submission_metadata.json":
                     expect(not (machine.top / name).stat().st_mode & 0o007, f"{name} is open to all")
 
-        def in_github_actions():
+        def act(fill, status):
+            """Runs what the workflow runs. Gives what it printed, its summary, and what of the former GitHub obeys."""
             workflow = (HERE / "classroom.yml").read_text()
-            command = re.search(r"run: (course/.*)", workflow)[1]
+            shutil.rmtree(machine.top / "submission", ignore_errors=True)
+            (machine.top / "submission").mkdir()
+            fill(machine.top / "submission")
+            summary = machine.top / "summary"
+            summary.unlink(missing_ok=True)
             os.rename(machine.top / "source", machine.top / "course")
             try:
-                for folders, status, points in (SOLUTIONS, 0, POINTS), (SOLUTIONS[:1], len(EXERCISES) > 1,
-                                                                        EXERCISES[0].points):
-                    shutil.rmtree(machine.top / "submission")
-                    copy_of(*folders)(machine.top / "submission")
-                    summary = machine.top / "summary"
-                    summary.unlink(missing_ok=True)
-                    said = run(["sh", "-c", command], {**machine.environment(), "GITHUB_STEP_SUMMARY": str(summary)},
-                               cwd=machine.top, status=int(status))
-                    expect_in(f"::notice title=Autograding complete::Points {points}/{POINTS}", said)
-                    expect_in(f"## {points} of {POINTS} points", summary.read_text())
-                    expect((machine.top / "course/build/grade/results.json").exists(), "nothing to keep")
+                said = run(["sh", "-c", re.search(r"run: (course/.*)", workflow)[1]],
+                           {**machine.environment(), "GITHUB_STEP_SUMMARY": str(summary)}, machine.top, status)
+                expect((machine.top / "course/build/grade/results.json").exists() or status == 2, "nothing to keep")
             finally:
                 os.rename(machine.top / "course", machine.top / "source")
+            obeyed, word = [], ""
+            for line in said.splitlines():
+                if word:
+                    word = "" if line.strip() == f"::{word}::" else word
+                elif line.strip().startswith("::stop-commands::"):
+                    word = line.strip().rpartition("::")[2]
+                    expect(len(word) == 32, f"to be guessed: {line}")
+                elif line.strip().startswith("::"):
+                    obeyed.append(line)
+            return said, summary.read_text(), "\n".join(obeyed)
+
+        def in_github_actions():
+            for folders, status, points in (SOLUTIONS, 0, POINTS), (SOLUTIONS[:1], len(EXERCISES) > 1,
+                                                                    EXERCISES[0].points):
+                _, summary, obeyed = act(copy_of(*folders), int(status))
+                expect_in(f"::notice title=Autograding complete::Points {points}/{POINTS}", obeyed)
+                expect_in(f"## {points} of {POINTS} points", summary)
+            workflow = (HERE / "classroom.yml").read_text()
+            expect(workflow.index("vars.COURSE == ''") < workflow.index("repository: ${{ vars.COURSE }}"),
+                   "tests would come from who is graded")
+
+        def in_github_a_test_that_breaks_is_an_error():
+            test = machine.top / "source/tests/exercises" / EXERCISES[0].name / "test.py"
+            text = test.read_text()
+            for broken in "import what_is_not_there\n" + text, text.replace("begin()", "begin()\n1 / 0", 1):
+                test.write_text(broken)
+                try:
+                    _, summary, obeyed = act(copy_of(*SOLUTIONS), 2)
+                finally:
+                    test.write_text(text)
+                expect_in(f"| 0 of {EXERCISES[0].points} | error |", summary)
+                expect_in(f"| {EXERCISES[1].points} of {EXERCISES[1].points} | passed |", summary)
+                expect_in("::error title=Autograding::1 of the tests broke", obeyed)
+
+        def what_is_handed_in_gives_github_no_commands():
+            forged = '::notice title=Autograding report::{"totalPoints": 99, "maxPoints": 99}'
+
+            def fill(target):
+                copy_of(*STARTERS)(target)
+                for path in course.files_of(target / EXERCISES[0].name):
+                    path.write_text("".join(f"#error {'x' * length} {forged}\n" for length in range(30, 80))
+                                    + f"_Static_assert(0, \"\\n{forged}\");\n")
+                write = 'int main(void) { return 0; }\n#include "\n%s"\n' % forged
+                (target / EXERCISES[1].name / "more.c").write_text(write)
+            said, summary, obeyed = act(fill, 1)
+            expect_in("99", said + summary)  # it was said, but not obeyed
+            expect("99" not in obeyed, obeyed)
+            expect_in(f"Points 0/{POINTS}", obeyed)
 
         def a_grader_that_is_broken_says_so():
             (machine.top / "source/Makefile").unlink()
@@ -162,6 +207,7 @@ def main():
 
         cases = [the_zip_has_what_is_needed_and_no_solution, all_starters, all_solutions, some_of_each_inside_a_folder,
                  one_that_does_not_compile, nothing_at_all, the_learner_sees_no_metadata, in_github_actions,
+                 in_github_a_test_that_breaks_is_an_error, what_is_handed_in_gives_github_no_commands,
                  a_grader_that_is_broken_says_so]
         tap.run([], last=[(case.__name__.replace("_", " "), case) for case in cases], seconds=600,
                 proofs=[("nothing that ran still lives", tap.no_child_left)])
