@@ -209,6 +209,9 @@ reset-%: ## the starter of exercise NN-K again (FORCE=1); yours is kept
 grade: ## points, as a table (SUBMISSION=folder or zip, EXERCISES=)
 	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) grade)
 
+grade-all: ## a folder of submissions: CSV and a page (SUBMISSIONS=)
+	$(call answer,exercise-tools,common/setup.sh python3 && $(exercise) grade-all)
+
 autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these)
 	$(call answer,,common/setup.sh python3 && \
 	    common/exercises/autograder/pack.py $(BUILD)/autograder.zip $$EXERCISES)

@@ -183,7 +183,7 @@ $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
 exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t tests/exercises/grading.t
-exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t
+exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t tests/exercises/batch.t
 
 # ---- compile_commands.json -------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ alone.
     exercises/NAME/passed          which answer has passed: make exercises says
                                    done
     exercises/NAME/hints           how many hints you have asked for
+    points/                        what make grade-all came to: tables, and a
+                                   page
     results/                       tables and plots of what you have measured
                                    last: make report puts them on one page
     results/earlier/               tables that a later run replaced, by their

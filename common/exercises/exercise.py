@@ -10,6 +10,8 @@ exercise.py reset NUMBER          the starter again; yours is kept
 exercise.py solution NUMBER       what differs between yours, which passes, and ours
 exercise.py grade [SUBMISSION [RESULTS]]   all exercises in a folder, zip or tar;
                                   the results go to a folder
+exercise.py grade-all [SUBMISSIONS [RESULTS]]   the same of all submissions in a
+                                  folder: tables, and a page
 
 For whoever looks after the exercises; patches.py says more:
 
@@ -337,6 +339,27 @@ def grade_all(submission=None, results=None):
     return BROKEN if any(outcome.kind == "broken" for outcome in outcomes) else PASSED
 
 
+def grade_everybody(folder=None, results=None):
+    import batch
+
+    settings = batch.grade.Settings()
+    folder = folder or os.environ.get("SUBMISSIONS")
+    if not folder:
+        raise Mistake("say where the submissions are: SUBMISSIONS=folder")
+    results = results or os.environ.get("RESULTS")
+    if not results:
+        results = mine.FOLDER / "points"  # not in build/, which make clean removes
+        mine.make(results)
+    results = pathlib.Path(results).absolute()
+    states = batch.grade_all(folder, results, settings)
+    broken = sum(one["kind"] == "broken" for state in states.values() for one in state["exercises"])
+    print(terminal.wrapped(f"{len(states)} submissions: {terminal.shown(results)}/index.html, points.csv, totals.csv"))
+    if broken:
+        print(terminal.wrapped(f"{broken} errors: a test itself broke, which is nobody's fault of those. The same "
+                               "command again grades only these."))
+    return BROKEN if broken else PASSED
+
+
 def note_starters():
     import patches  # which learners do not need, as the two below
 
@@ -368,6 +391,7 @@ def rebase(*arguments):
 
 COMMANDS = {"list": (list_all, 0, 0), "run": (run, 1, 2), "hint": (hint, 1, 1), "watch": (watch, 1, 1),
             "reset": (reset, 1, 1), "solution": (solution, 1, 1), "grade": (grade_all, 0, 2),
+            "grade-all": (grade_everybody, 0, 2),
             "starters": (note_starters, 0, 0), "wrong": (wrong, 3, 4),
             "passes": (passes, 3, 4), "rebase": (rebase, 1, 2)}
 

@@ -61,10 +61,10 @@ class Unfit(Exception):
     """A file that is not taken; the text says what it is instead of a plain one."""
 
 
-def name_of(text):
+def name_of(text, most=60):
     """A name that comes from outside, such that it acts on no terminal and fits a line."""
     text = "".join(c if c.isprintable() else "?" for c in text)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[:most - 3] + "..."
 
 
 # ---- folders -------------------------------------------------------------------------------------
