@@ -13,6 +13,9 @@ sys.path.append(str(TOP / "common"))
 import mine  # noqa: E402
 
 BUILD = TOP / os.environ.get("BUILD", "build")
+# A teacher's folder with exercises/, tests/exercises/ and solutions/ of its own: what lies in it counts before what lies
+# here, so it can add an exercise, and put another test in the place of one that everybody can read.
+OVERLAY = pathlib.Path(os.environ["OVERLAY"]).absolute() if os.environ.get("OVERLAY") else None
 LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
 CHAPTERS = sorted(path.relative_to(TOP) for path in (TOP / "chapters").glob("[0-9]*"))
@@ -87,15 +90,21 @@ class Exercise:
 
     @property
     def starter(self):
-        return TOP / "exercises" / self.name
+        return placed("exercises", self.name)
 
     @property
     def solution(self):
-        return TOP / "solutions" / self.name
+        return placed("solutions", self.name)
 
     @property
     def tests(self):
-        return TOP / "tests/exercises" / self.name
+        return placed("tests/exercises", self.name)
+
+    @property
+    def driver(self):
+        """Of a test that replaces another it may be still that one's."""
+        own = self.tests / "driver.c"
+        return own if own.is_file() else TOP / "tests/exercises" / self.name / "driver.c"
 
     @property
     def built(self):
@@ -108,9 +117,16 @@ class Exercise:
 
     def files(self):
         """The names of the files that a learner begins with; there may be more by now."""
+        if OVERLAY and OVERLAY in (*self.solution.parents, *self.starter.parents):
+            return [path.name for path in files_of(self.solution) or files_of(self.starter)]
         noted = [pathlib.PurePath(path) for path in starters()]
         return ([path.name for path in noted if path.parent.name == self.name]
                 or [path.name for path in files_of(self.solution) or files_of(self.starter)])
+
+
+def placed(room, name):
+    """A folder of the overlay, if it has one of this name, else of the course."""
+    return OVERLAY / room / name if OVERLAY and (OVERLAY / room / name).is_dir() else TOP / room / name
 
 
 def files_of(folder):
@@ -168,9 +184,23 @@ def read_fact(exercise, key, value):
         raise Mistake(f"{key}: no such word; say title, kind, points, minutes, program, driver, uses or hint")
 
 
+def read_all():
+    """The exercises, and behind them those that only the overlay has; one of the same name takes the place of ours."""
+    exercises = {exercise.name: exercise for exercise in read_list()}
+    if OVERLAY:
+        if not OVERLAY.is_dir():
+            raise Mistake(f"OVERLAY={OVERLAY}: no such folder")
+        if (OVERLAY / "exercises/list").is_file():
+            exercises.update((exercise.name, exercise) for exercise in read_list(OVERLAY / "exercises/list"))
+        for exercise in exercises.values():
+            if not (exercise.tests / "test.py").is_file():
+                raise Mistake(f"{exercise.name} has no test: tests/exercises/{exercise.name}/test.py")
+    return list(exercises.values())
+
+
 def find(number):
     """The exercise of a number such as 04-2, or of its whole name."""
-    for exercise in read_list():
+    for exercise in read_all():
         if number in (exercise.number, exercise.name):
             return exercise
     raise Mistake(f"there is no exercise \"{number}\"; `make exercises` lists them all")
@@ -179,7 +209,7 @@ def find(number):
 def chosen(numbers):
     """The exercises of such numbers, in the order of the course; all without any."""
     wanted = [find(number).name for number in numbers.replace(",", " ").split()]
-    return [exercise for exercise in read_list() if exercise.name in wanted or not wanted]
+    return [exercise for exercise in read_all() if exercise.name in wanted or not wanted]
 
 
 def write(path, text):

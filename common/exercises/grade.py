@@ -25,7 +25,7 @@ class Settings:
 
     def __init__(self):
         self.sanitize, self.partial, self.unisolated = map(course.flag, ("SANITIZE", "PARTIAL", "UNISOLATED"))
-        self.known = course.read_list()
+        self.known = course.read_all()
         if not self.known:
             raise course.Mistake("exercises/list: there is no exercise in it")
         self.exercises = course.chosen(os.environ.get("EXERCISES", ""))

@@ -148,7 +148,7 @@ class Stage:
             if len(compiled) > 1 or program in exercise.drivers:
                 sources = [file for file in sources if file.stem == program or file.stem not in compiled]
             if program in exercise.drivers:
-                copy(exercise.tests / "driver.c", self.top / "include/driver.c")
+                copy(exercise.driver, self.top / "include/driver.c")
                 sources.append(self.top / "include/driver.c")
             problem = self.link(program, sources, [file.name for file in modules])
             if problem:

@@ -409,6 +409,54 @@ def steps_that_were_passed_have_their_part_of_the_points():
         c.run("grade", EXERCISES="01-1", PARTIAL="1", says="0 of 9 not yet")
 
 
+# ---- an overlay ----------------------------------------------------------------------------------
+
+def an_overlay_adds_exercises_and_replaces_tests():
+    with Course() as c:
+        c.write("LICENSE", "")
+        own = c.top / "build/own"
+        write(own / "exercises/list", "02-2-two\n    title Two\n    points 4\n    program two\n    uses\n")
+        write(own / "solutions/02-2-two/two.c", STARTER.replace("7", "2"))
+        test = c.read("tests/exercises/01-1-zero/test.py")
+        write(own / "tests/exercises/02-2-two/test.py", test.replace("zero", "two").replace("0", "2"))
+        write(own / "tests/exercises/01-1-zero/test.py", test.replace("0", "5"))
+        write(c.top / "build/in/02-2-two/two.c", STARTER.replace("7", "2"))
+        write(c.top / "build/in/01-1-zero/zero.c", STARTER.replace("7", "5"))
+        said = c.run("grade", c.top / "build/in", OVERLAY=str(own), says="02-2-two 4 of 4 passed")
+        expect_in("01-1-zero 2 of 2 passed", said)
+        expect_in("02-1-one 0 of 3 missing", said)
+        c.run("grade", c.top / "build/in", EXERCISES="02-2", OVERLAY=str(own), says="Points 4 of 4")
+        said = c.run("grade", c.top / "build/in", says="01-1-zero 0 of 2 not yet")
+        expect("02-2-two" not in said, said)
+        c.run("list", says="0 of 2 done")
+        # All of it in a zip for Gradescope, but for what is solved.
+        pack = [c.top / "common/exercises/autograder/pack.py", c.top / "build/pack.zip"]
+        ran = subprocess.run([sys.executable, *pack, "01-1", "02-2"], env=c.environment({"OVERLAY": str(own)}), text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        expect_in("2 exercises, 6 points", ran.stdout)
+        with zipfile.ZipFile(c.top / "build/pack.zip") as packed:
+            expect(not [name for name in packed.namelist() if "solutions" in name], "a solution is in it")
+            expect(packed.read("tests/exercises/01-1-zero/test.py").decode() == test.replace("0", "5"), "the course's test")
+            packed.extract("exercises/list", c.top / "build/unpacked")
+        names = [exercise.name for exercise in course.read_list(c.top / "build/unpacked/exercises/list")]
+        expect(names == ["01-1-zero", "02-2-two"], f"{names}")
+        shutil.rmtree(own / "tests/exercises/02-2-two")
+        c.run("grade", c.top / "build/in", status=2, OVERLAY=str(own), says="02-2-two has no test")
+        c.run("grade", c.top / "build/in", status=2, OVERLAY=f"{own}x", says="no such folder")
+
+
+def the_overlay_that_is_an_example_works():
+    own = tap.ROOT / "common/exercises/autograder/overlay"
+    with folder() as top:
+        for room, points, says in ("solutions", 4, "passed"), ("exercises", 0, "not yet: it said"):
+            ran = subprocess.run([sys.executable, tap.ROOT / "common/exercises/exercise.py", "grade", own / room, top / room],
+                                 env={**os.environ, "OVERLAY": str(own), "EXERCISES": "02-91", "MINE": str(top / "mine"),
+                                      "UNISOLATED": "1"}, cwd=tap.ROOT, stdin=subprocess.DEVNULL, text=True, check=False,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            expect(ran.returncode == 0, ran.stdout)
+            expect_in(f"02-91-how-it-ended {points} of 4 {says}", ran.stdout)
+
+
 # ---- what is run ---------------------------------------------------------------------------------
 
 READS = """#include <fcntl.h>
@@ -580,7 +628,8 @@ REST = [no_link_counts, what_becomes_a_link_while_it_is_read_is_not_followed, no
         an_archives_links_and_devices_are_none_of_its_files, no_archive_fills_the_machine,
         finds_answers_wherever_they_lie, what_is_refused_has_results, no_name_does_anything, names_of_files_are_data,
         a_test_that_breaks_is_an_error_and_the_rest_is_graded, memory_errors_are_found_if_that_is_asked_for,
-        steps_that_were_passed_have_their_part_of_the_points]
+        steps_that_were_passed_have_their_part_of_the_points, an_overlay_adds_exercises_and_replaces_tests,
+        the_overlay_that_is_an_example_works]
 
 if __name__ == "__main__":
     tap.adopt_orphans()
