@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
 from lesson import wait_until  # noqa: E402
-from small import STARTER, Course  # noqa: E402
+from small import ME, STARTER, Course  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import trial  # noqa: E402
@@ -217,6 +217,34 @@ def what_is_alike_is_told():
     return None
 
 
+def a_class_that_hands_in_repositories():
+    """With collect.sh, as class.yml has it."""
+    with Course() as c:
+        site = c.top / "build/site"
+        for name, files in {"school/ann": {"exercises/01-1-zero/zero.c": ZERO},
+                            "school/bob": {"exercises/01-1-zero/zero.c": STARTER}}.items():
+            folder(site, name, files)
+            for words in ["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]:
+                subprocess.run(["git", "-C", site / name, *ME, *words], check=True, env=c.environment({}))
+        (site / "school/eve").mkdir()
+        (site / "school/eve/exercises").symlink_to(c.top / "solutions")
+        for words in ["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]:
+            subprocess.run(["git", "-C", site / "school/eve", *ME, *words], check=True, env=c.environment({}))
+        c.write("build/roster", "# who\nschool/ann\nschool/bob  x\n\nschool/eve\nschool/gone\n--upload-pack=touch${IFS}hit/x\n"
+                                "../../etc/passwd\nschool/..\nschool/a;touch\n")
+        ran = subprocess.run([c.top / "common/exercises/autograder/collect.sh", "build/roster", "build/in"], cwd=c.top,
+                             env=c.environment({"SITE": f"file://{site}"}), text=True, check=False,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        expect(ran.returncode == 1, ran.stdout)
+        expect_in("school/gone: not cloned", ran.stdout)
+        expect(ran.stdout.count("not of the form owner/name") == 4, ran.stdout)
+        expect(sorted(os.listdir(c.top / "build/in")) == ["school_ann", "school_bob", "school_eve", "school_gone"], "folders")
+        c.run("grade-all", c.top / "build/in", c.top / "build/points", EXERCISES="01-1", says="4 submissions")
+        sums = {name: points for name, points, _ in rows(c.top / "build/points/totals.csv")[1:]}
+        expect(sums == {"school_ann": "2", "school_bob": "0", "school_eve": "0", "school_gone": "0"}, f"{sums}")
+        expect(not list(c.top.rglob("hit")), "a line of the roster was run")
+
+
 def what_is_missing_is_said():
     with Course() as c:
         c.run("grade-all", status=2, says="exercise: say where the submissions are: SUBMISSIONS=folder")
@@ -228,7 +256,7 @@ def what_is_missing_is_said():
 
 
 CASES = [thirty_submissions_five_times, what_was_graded_is_not_graded_again, one_that_was_interrupted_goes_on,
-         what_is_alike_is_told, what_is_missing_is_said]
+         what_is_alike_is_told, a_class_that_hands_in_repositories, what_is_missing_is_said]
 
 if __name__ == "__main__":
     tap.adopt_orphans()

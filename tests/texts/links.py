@@ -20,7 +20,7 @@ PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|soluti
                   r"[\w./-]*\w")
 MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
                   "autograder.zip"),
-        "mine": ("results", "exercises", "README.txt")}
+        "mine": ("points", "results", "exercises", "README.txt")}
 PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|07-name|04-10(-name)?)\b")
 
 
