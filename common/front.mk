@@ -6,7 +6,7 @@ BUILD ?= build
 quoted = '$(subst ','\'',$(1))'
 
 # "no", or pairs such as chapter-4=chapter-04.
-asked := $(shell BUILD=$(call quoted,$(BUILD)) common/front.sh asked $(foreach goal,$(MAKECMDGOALS),$(call quoted,$(goal))))
+asked := $(shell BUILD=$(call quoted,$(BUILD)) OVERLAY=$(call quoted,$(OVERLAY)) common/front.sh asked $(foreach goal,$(MAKECMDGOALS),$(call quoted,$(goal))))
 short  = $(firstword $(subst =, ,$(1)))
 long   = $(lastword $(subst =, ,$(1)))
 

@@ -175,16 +175,21 @@ understood() { # GOAL ...
 
         function say(words) { print "say " words }
 
-        BEGIN {
-            numbers = split(chapters, number_of)
-            for (i = 1; i <= numbers; i++) chapter[number_of[i]]
-            first_chapter = number_of[1]
-            while ((getline line < "exercises/list") > 0)
+        function read_exercises(list) {
+            while ((getline line < list) > 0)
                 if (line ~ /^[0-9]/) {
                     split(line, part, "-")
                     exercises[part[1] "-" part[2]] = line
                     if (first_exercise == "") first_exercise = part[1] "-" part[2]
                 }
+        }
+
+        BEGIN {
+            numbers = split(chapters, number_of)
+            for (i = 1; i <= numbers; i++) chapter[number_of[i]]
+            first_chapter = number_of[1]
+            read_exercises("exercises/list")
+            if (ENVIRON["OVERLAY"] != "") read_exercises(ENVIRON["OVERLAY"] "/exercises/list")
             while ((getline line < "Makefile") > 0) {
                 if (line !~ /^[a-zA-Z][a-zA-Z0-9_.% -]*:([^=]|$)/) continue
                 about = line

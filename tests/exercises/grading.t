@@ -429,6 +429,13 @@ def an_overlay_adds_exercises_and_replaces_tests():
         said = c.run("grade", c.top / "build/in", says="01-1-zero 0 of 2 not yet")
         expect("02-2-two" not in said, said)
         c.run("list", says="0 of 2 done")
+        c.write("common/build.mk", "library := build/common/common.a\n")  # all is built
+        for more, status, says in ([f"OVERLAY={own}"], 0, "02-2-two: passed"), ([], 1, 'there is no exercise "02-2"'):
+            ran = subprocess.run(["make", "-s", "exercise-02-2", f"FROM={own}/solutions/02-2-two", *more], cwd=c.top,
+                                 env=c.environment({}), stdin=subprocess.DEVNULL, text=True, check=False,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            expect((ran.returncode != 0) == status, f"{more}: {ran.returncode} {ran.stdout}")
+            expect_in(says, ran.stdout)
         # All of it in a zip for Gradescope, but for what is solved.
         pack = [c.top / "common/exercises/autograder/pack.py", c.top / "build/pack.zip"]
         ran = subprocess.run([sys.executable, *pack, "01-1", "02-2"], env=c.environment({"OVERLAY": str(own)}), text=True,

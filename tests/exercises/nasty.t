@@ -56,7 +56,7 @@ def again(who, how, temporary):
         os.chmod(folder, 0o755)
         if become:
             os.chown(folder, USER, USER)
-        ran = subprocess.run([*become, trial.interpreter(), __file__, how], env={**os.environ, "TMPDIR": folder},
+        ran = subprocess.run([*become, trial.interpreter()[0], __file__, how], env={**os.environ, "TMPDIR": folder},
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     expect(ran.returncode == 0, ran.stdout)
     return None
@@ -76,8 +76,8 @@ def main():
         tempfile.tempdir = temporary
 
         def nothing_written():
-            if how == "without":
-                for place in PLACES:  # without namespaces nobody keeps it from there
+            if how == "without" and "Landlock" not in trial.isolation():
+                for place in PLACES:  # then nobody keeps it from there
                     with contextlib.suppress(OSError):
                         os.unlink(f"{place}/left-by-an-exercise")
             expect(tree() == before, "a file of the repository was changed")
