@@ -197,7 +197,7 @@ judging  = $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Icomm
 commands = $(call entries,$(once),$(wildcard common/*.c common/*/*.c)) \
     $(foreach room,$(rooms),$(call entries,$(once) $($(room).floors),$(wildcard $(room)/*.c))) \
     $(call entries,$(testing),$(filter-out tests/exercises/%,$(wildcard tests/*.c tests/*/*.c tests/*/*/*.c))) \
-    $(call entries,$(judging),$(wildcard exercises/*/*.c solutions/*/*.c)) \
+    $(call entries,$(judging),$(wildcard exercises/*/*.c solutions/*/*.c common/exercises/autograder/overlay/*/*/*.c)) \
     $(call entries,$(judging) -Iexercises/%d,$(wildcard tests/exercises/*/driver.c))
 
 .PHONY: test-tools

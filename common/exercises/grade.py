@@ -40,7 +40,8 @@ class Settings:
 
     def told(self):
         """What somebody who reads the points has to know."""
-        lines = ["Built with AddressSanitizer and UndefinedBehaviorSanitizer." if self.sanitize else
+        sanitized = self.sanitize or any("-fsanitize" in word for word in trial.compiler())
+        lines = ["Built with AddressSanitizer and UndefinedBehaviorSanitizer." if sanitized else
                  "Built without sanitizers, so that a memory error that does not crash passes; SANITIZE=1 finds it."]
         if self.partial:
             lines.append("Who does not pass has points for the steps that a test has passed.")

@@ -16,6 +16,7 @@ import zipfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+from small import gives_namespaces  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
@@ -43,7 +44,7 @@ class Machine:
     def environment(self):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LESSON_PATIENCE", "TMPDIR")
                 if name in os.environ}
-        return {**kept, "AUTOGRADER": str(self.top)}
+        return {**kept, "AUTOGRADER": str(self.top), "UNISOLATED": "" if gives_namespaces() else "1"}
 
     def grade(self, fill):
         """Runs run_autograder on a submission that `fill` makes in a folder. Gives the results."""

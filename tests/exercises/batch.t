@@ -252,7 +252,8 @@ def what_is_missing_is_said():
         (c.top / "build/in").mkdir(parents=True, exist_ok=True)
         c.run("grade-all", c.top / "build/in", status=2, says="there is no submission in it")
         folder(c.top / "build/in", "ann", {"01-1-zero/zero.c": ZERO})
-        c.run("grade-all", c.top / "build/in", status=2, says="nothing keeps it apart here", SUPERVISE="-n")
+        c.run("grade-all", c.top / "build/in", status=2, says="nothing keeps it apart here", SUPERVISE="-n",
+              UNISOLATED="")
 
 
 CASES = [thirty_submissions_five_times, what_was_graded_is_not_graded_again, one_that_was_interrupted_goes_on,

@@ -1,4 +1,5 @@
 """A course of two small exercises, in a folder of its own, to try the commands on."""
+import functools
 import os
 import pathlib
 import shutil
@@ -47,6 +48,7 @@ NOT_PASSED_ON = ("BUILD", "MINE", "FORCE", "SUBMISSION", "SUBMISSIONS", "RESULTS
                  "SANITIZE", "PARTIAL", "UNISOLATED", "SUPERVISE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
 
 
+@functools.lru_cache(maxsize=None)
 def gives_namespaces(user=None):
     """Whether the kernel gives them, as unshare(1) finds; asked of another than our sandbox, which may be at fault."""
     more = {"user": user, "group": user, "extra_groups": []} if user else {}
@@ -140,7 +142,8 @@ class Course:
 
     def environment(self, more):
         plain = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
-        return {**plain, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(self.top.parent), **more}
+        return {**plain, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(self.top.parent),
+                "UNISOLATED": "" if gives_namespaces() else "1", **more}
 
 
 def same_disk(folder):
