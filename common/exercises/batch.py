@@ -26,7 +26,8 @@ STATE = "graded.json"                 # what a submission came to, and of what
 
 NOBODYS = ("__MACOSX", ".DS_Store", "Thumbs.db", ".git")
 
-# How two platforms call what they pack for a teacher: Moodle a folder for each learner, Canvas a file for each file.
+# How two platforms call what they pack for a teacher: Moodle a folder for each learner, Canvas a
+# file for each file.
 MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_\w+?_?")
 CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)")
 
@@ -34,7 +35,8 @@ CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)")
 # ---- who has handed in what ----------------------------------------------------------------------
 
 def submissions(folder, settings):
-    """{name: a function that gives the answers to all exercises in their order, and why there are none, or ""}."""
+    """{name: a function that gives the answers to all exercises in their order, and why there are
+    none, or ""}."""
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -53,26 +55,24 @@ def submissions(folder, settings):
             suffix = next((one for one in handin.ARCHIVES[::-1] if entry.lower().endswith(one)), "")
             parts[entry[:len(entry) - len(suffix)], ""][entry] = entry
     names = collections.Counter(name for name, _ in parts)
-    return {name if names[name] == 1 else f"{name} ({number or 'another'})": loader(folder, tree, entries, settings)
+    return {name if names[name] == 1
+            else f"{name} ({number or 'another'})": loader(folder, tree, entries, settings)
             for (name, number), entries in parts.items()}
 
 
 def loader(folder, tree, entries, settings):
-    def load():
-        try:
-            if len(entries) == 1 and tree[tuple(entries)].kind == "folder":
-                found = handin.submission(os.path.join(folder, *entries), settings.exercises, settings.names)
-            else:
-                found = handin.taken(put_together(tree, entries, settings), settings.exercises, settings.names)
-        except (handin.Refused, course.Mistake) as reason:
-            return [handin.Answer(problem=f"not taken: {reason}")] * len(settings.exercises), str(reason)
-        return [found.get(exercise.name) or handin.Answer(problem=f"there is no folder {exercise.name}")
-                for exercise in settings.exercises], ""
-    return load
+    def look():
+        if len(entries) == 1 and tree[tuple(entries)].kind == "folder":
+            path = os.path.join(folder, *entries)
+            return handin.submission(path, settings.exercises, settings.names)
+        together = put_together(tree, entries, settings)
+        return handin.taken(together, settings.exercises, settings.names)
+    return lambda: grade.take(settings, look)
 
 
 def put_together(tree, entries, settings):
-    """Files that somebody has uploaded one by one; Canvas marks a later version of server.c as server-1.c."""
+    """Files that somebody has uploaded one by one; Canvas marks a later version of server.c as
+    server-1.c."""
     wanted = {name for exercise in settings.exercises for name in exercise.files()}
     together = {}
     for entry, called in entries.items():
@@ -80,8 +80,10 @@ def put_together(tree, entries, settings):
         node = tree[entry,]
         if node.kind not in ("file", "folder"):
             raise handin.Refused(f"{handin.name_of(entry)} is {node.kind}")
-        if node.kind == "folder" or ((called,) in together or (first,) in together) and called in wanted:
-            raise handin.Refused("handed in more than once: " + ", ".join(map(handin.name_of, sorted(entries)[:4])))
+        if node.kind == "folder" or ((called,) in together
+                                     or (first,) in together) and called in wanted:
+            raise handin.Refused("handed in more than once: "
+                                 + ", ".join(map(handin.name_of, sorted(entries)[:4])))
         together[first if called not in wanted and first in wanted else called,] = node
     return together
 
@@ -89,7 +91,8 @@ def put_together(tree, entries, settings):
 # ---- grading -------------------------------------------------------------------------------------
 
 def grade_all(folder, results, settings):
-    """Grades all submissions that are not graded yet, and writes all tables. Gives {name: what it came to}."""
+    """Grades all submissions that are not graded yet, and writes all tables. Gives {name: what it
+    came to}."""
     grade.isolate(settings)
     waiting = submissions(folder, settings)
     if not waiting:
@@ -108,7 +111,8 @@ def grade_all(folder, results, settings):
         grade.write_results(place, outcomes, settings, time.monotonic() - began, note)
         keep(place / "taken", settings, answers)
         states[name] = {"key": key, "note": note, "exercises": [
-            {"name": outcome.exercise.name, "points": grade.score(outcome, settings), "kind": outcome.kind,
+            {"name": outcome.exercise.name, "points": grade.score(outcome, settings),
+             "kind": outcome.kind,
              "most": outcome.exercise.points, "found": outcome.found} for outcome in outcomes]}
         course.write(place / STATE, json.dumps(states[name]) + "\n")
 
@@ -126,10 +130,12 @@ def grade_all(folder, results, settings):
         try:
             for name, load in waiting.items():
                 answers, note = load()
-                key = hashlib.sha256("\n".join([judged_by, note, *(answer.digest() for answer in answers)]).encode()
+                key = hashlib.sha256("\n".join([judged_by, note,
+                                                *(answer.digest() for answer in answers)]).encode()
                                      ).hexdigest()
                 states[name] = state = earlier(results / folder_for(name) / STATE)
-                if state and state["key"] == key and all(one["kind"] != "broken" for one in state["exercises"]):
+                if state and state["key"] == key and all(one["kind"] != "broken"
+                                                         for one in state["exercises"]):
                     for exercise in settings.exercises:
                         progress.step(f"{handin.name_of(name)}: graded before")
                     continue
@@ -158,10 +164,14 @@ def folder_for(name):
 
 def judge(settings):
     """One number for what decides about points: with another, all is graded again."""
-    total = hashlib.sha256(repr([settings.flags, settings.partial, trial.compiler(), course.words("LDFLAGS"),
-                                 trial.bounds(), [vars(exercise) for exercise in settings.exercises]]).encode())
-    files = [trial.LESSON, trial.LIBRARY, trial.SUPERVISE, *(pathlib.Path(one.__file__) for one in (trial, handin))]
-    for path in [*files, *(path for exercise in settings.exercises for path in sorted(exercise.tests.iterdir())
+    total = hashlib.sha256(repr([settings.flags, settings.partial, trial.compiler(),
+                                 course.words("LDFLAGS"),
+                                 trial.bounds(),
+                                 [vars(exercise) for exercise in settings.exercises]]).encode())
+    files = [trial.LESSON, trial.LIBRARY, trial.SUPERVISE,
+             *(pathlib.Path(one.__file__) for one in (trial, handin))]
+    for path in [*files, *(path for exercise in settings.exercises
+                           for path in sorted(exercise.tests.iterdir())
                            if path.is_file())]:
         total.update(path.name.encode() + path.read_bytes())
     return total.hexdigest()
@@ -193,12 +203,14 @@ def write_tables(results, states, settings):
     for name in people:
         rows += [[name, one["name"], one["points"], one["most"], one["kind"], one["found"]]
                  for one in states[name]["exercises"]]
-        sums.append([name, points(states[name]), sum(one["most"] for one in states[name]["exercises"])])
+        sums.append([name, points(states[name]),
+                     sum(one["most"] for one in states[name]["exercises"])])
     course.write(results / "points.csv", table(rows))
     course.write(results / "totals.csv", table(sums))
     alike = similarities(results, people, settings)
     if alike is not None:
-        course.write(results / "similar.csv", table([["exercise", "name", "% of it", "is in that of"], *alike]))
+        course.write(results / "similar.csv",
+                     table([["exercise", "name", "% of it", "is in that of"], *alike]))
     course.write(results / "index.html", page(people, states, settings, alike))
 
 
@@ -210,7 +222,8 @@ def points(state):
 
 
 def table(rows):
-    """As CSV. A spreadsheet takes what begins like a formula for one: that of a learner would run at his teacher's."""
+    """As CSV. A spreadsheet takes what begins like a formula for one: that of a learner would run
+    at his teacher's."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([[plain(cell) for cell in row] for row in rows])
     return text.getvalue()
@@ -227,16 +240,21 @@ def page(people, states, settings, alike):
     """For whoever teaches: who stands where, and what is said most of each exercise."""
     esc, name_of = html.escape, handin.name_of
     lines = ["<!DOCTYPE html>", '<html lang="en"><meta charset="utf-8"><title>Points</title>',
-             "<style>body{font:16px sans-serif;margin:2em}table{border-collapse:collapse;margin:1em 0}"
+             "<style>body{font:16px sans-serif;margin:2em}"
+             "table{border-collapse:collapse;margin:1em 0}"
              "th,td{padding:.2em .6em;border:1px solid #bbb;text-align:left}td.n{text-align:right}"
              ".broken{background:#fd9}</style>",
-             f"<h1>{len(people)} submissions</h1>", *[f"<p>{esc(line)}" for line in settings.told()]]
-    lines += ["<h2>Exercises</h2>", "<table><tr><th>exercise<th>passed<th>what is said most of the others"]
+             f"<h1>{len(people)} submissions</h1>",
+             *[f"<p>{esc(line)}" for line in settings.told()]]
+    lines += ["<h2>Exercises</h2>",
+              "<table><tr><th>exercise<th>passed<th>what is said most of the others"]
     for i, exercise in enumerate(settings.exercises):
         ones = [states[name]["exercises"][i] for name in people]
-        said = collections.Counter(one["found"] or one["kind"] for one in ones if one["kind"] != "passed")
+        said = collections.Counter(one["found"] or one["kind"] for one in ones
+                                   if one["kind"] != "passed")
         passed = sum(one["kind"] == "passed" for one in ones)
-        most = "<br>".join(f"{count} × {esc(name_of(text, 120))}" for text, count in said.most_common(3))
+        most = "<br>".join(f"{count} × {esc(name_of(text, 120))}"
+                           for text, count in said.most_common(3))
         lines.append(f'<tr><td>{esc(exercise.name)}<td class="n">{passed} of {len(ones)}<td>{most}')
     lines += ["</table>", "<h2>Submissions</h2>", "<table><tr><th>name<th>points"
               + "".join(f"<th>{esc(exercise.number)}" for exercise in settings.exercises)]
@@ -244,17 +262,25 @@ def page(people, states, settings, alike):
         where = urllib.parse.quote(folder_for(name))
         cells = "".join(
             f'<td class="n {"broken" if one["kind"] == "broken" else ""}">'
-            f'<a href="{where}/{urllib.parse.quote(one["name"])}.txt" title="{esc(name_of(one["found"], 120))}">'
-            f'{"error" if one["kind"] == "broken" else one["points"]}</a>' for one in states[name]["exercises"])
-        note = f'<br><small>not taken: {esc(name_of(states[name]["note"], 200))}</small>' if states[name]["note"] else ""
-        lines.append(f'<tr><td>{esc(name_of(name))}{note}<td class="n">{points(states[name])}{cells}')
+            f'<a href="{where}/{urllib.parse.quote(one["name"])}.txt" '
+            f'title="{esc(name_of(one["found"], 120))}">'
+            f'{"error" if one["kind"] == "broken" else one["points"]}</a>'
+            for one in states[name]["exercises"])
+        note = esc(name_of(states[name]["note"], 200))
+        note = note and f"<br><small>not taken: {note}</small>"
+        lines.append(f'<tr><td>{esc(name_of(name))}{note}'
+                     f'<td class="n">{points(states[name])}{cells}')
     lines += ["</table>", "<h2>Alike</h2>"]
     if alike is None:
-        lines.append("<p>Not looked for: <code>sim_c</code> is not installed (Debian: similarity-tester).")
+        lines.append("<p>Not looked for: <code>sim_c</code> is not installed (Debian: "
+                     "similarity-tester).")
     else:
-        lines += [f"<p>Of what somebody added to the starter, so much is in another's, too ({ALIKE} % at least). The less "
-                  "there is to add, the less this says.", "<table><tr><th>exercise<th>name<th>%<th>is in that of"]
-        lines += [f'<tr><td>{esc(number)}<td>{esc(name_of(one))}<td class="n">{part}<td>{esc(name_of(other))}'
+        lines += ["<p>Of what somebody added to the starter, so much is in another's, too "
+                  f"({ALIKE} % at least). The less "
+                  "there is to add, the less this says.",
+                  "<table><tr><th>exercise<th>name<th>%<th>is in that of"]
+        lines += [f'<tr><td>{esc(number)}<td>{esc(name_of(one))}<td class="n">{part}'
+                  f'<td>{esc(name_of(other))}'
                   for number, one, part, other in alike]
         lines.append("</table>")
     return "\n".join(lines) + "\n"
@@ -281,17 +307,27 @@ def similarities(results, people, settings):
             for path in folder, texts:
                 path.chmod(0o755)
             for i, person in enumerate(people):
-                own = [line for path in sorted((results / folder_for(person) / "taken" / exercise.name).glob("*.c"))
-                       for line in path.read_text(errors="replace").splitlines() if line.strip() not in known]
+                taken = results / folder_for(person) / "taken" / exercise.name
+                own = [line for path in sorted(taken.glob("*.c"))
+                       for line in path.read_text(errors="replace").splitlines()
+                       if line.strip() not in known]
                 if len(own) >= LEAST_LINES:
-                    (texts / f"{i}.c").write_text("\n".join(own) + "\n", encoding="utf-8", errors="replace")
+                    (texts / f"{i}.c").write_text("\n".join(own) + "\n", encoding="utf-8",
+                                                  errors="replace")
             files = [str(path) for path in sorted(texts.iterdir())]
             if len(files) < 2:
                 continue
             # It reads what was handed in, in C.
-            ran = subprocess.run([str(trial.SUPERVISE), *trial.bounds(), "-w", str(scratch), "-y", str(texts), "-o", "1024",
-                                  "-c", "300", "-t", "600", "--", "sim_c", "-a", "-e", "-p", "-t", str(ALIKE), *files],
-                                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        for one, part, other in re.findall(r"(\d+)\.c consists for (\d+) % of \S*?(\d+)\.c material", ran.stdout):
+            limits = ["-o", "1024", "-c", "300", "-t", "600"]
+            look = ["sim_c", "-a", "-e", "-p", "-t", str(ALIKE), *files]
+            ran = subprocess.run(
+                [str(trial.SUPERVISE), *trial.bounds(), "-w", str(scratch), "-y", str(texts),
+                 *limits, "--", *look],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            reason = (ran.stderr or ran.stdout or f"status {ran.returncode}").strip()
+            found.append([exercise.number, f"(not looked at: {reason.splitlines()[-1]})", 0, ""])
+        said = re.compile(r"(\d+)\.c consists for (\d+) % of \S*?(\d+)\.c")
+        for one, part, other in said.findall(ran.stdout):
             found.append([exercise.number, people[int(one)], int(part), people[int(other)]])
     return sorted(found, key=lambda row: (row[0], -row[2], row[1].casefold(), row[3].casefold()))

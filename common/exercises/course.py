@@ -13,8 +13,9 @@ sys.path.append(str(TOP / "common"))
 import mine  # noqa: E402
 
 BUILD = TOP / os.environ.get("BUILD", "build")
-# A teacher's folder with exercises/, tests/exercises/ and solutions/ of its own: what lies in it counts before what lies
-# here, so it can add an exercise, and put another test in the place of one that everybody can read.
+# A teacher's folder with exercises/, tests/exercises/ and solutions/ of its own: what lies in it
+# counts before what lies here, so it can add an exercise, and put another test in the place of one
+# that everybody can read.
 OVERLAY = pathlib.Path(os.environ["OVERLAY"]).absolute() if os.environ.get("OVERLAY") else None
 LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
@@ -126,7 +127,8 @@ class Exercise:
 
 def placed(room, name):
     """A folder of the overlay, if it has one of this name, else of the course."""
-    return OVERLAY / room / name if OVERLAY and (OVERLAY / room / name).is_dir() else TOP / room / name
+    own = OVERLAY / room / name if OVERLAY else None
+    return own if own and own.is_dir() else TOP / room / name
 
 
 def files_of(folder):
@@ -185,16 +187,19 @@ def read_fact(exercise, key, value):
 
 
 def read_all():
-    """The exercises, and behind them those that only the overlay has; one of the same name takes the place of ours."""
+    """The exercises, and behind them those that only the overlay has; one of the same name takes
+    the place of ours."""
     exercises = {exercise.name: exercise for exercise in read_list()}
     if OVERLAY:
         if not OVERLAY.is_dir():
             raise Mistake(f"OVERLAY={OVERLAY}: no such folder")
         if (OVERLAY / "exercises/list").is_file():
-            exercises.update((exercise.name, exercise) for exercise in read_list(OVERLAY / "exercises/list"))
+            exercises.update((exercise.name, exercise)
+                             for exercise in read_list(OVERLAY / "exercises/list"))
         for exercise in exercises.values():
             if not (exercise.tests / "test.py").is_file():
-                raise Mistake(f"{exercise.name} has no test: tests/exercises/{exercise.name}/test.py")
+                raise Mistake(f"{exercise.name} has no test: "
+                              f"tests/exercises/{exercise.name}/test.py")
     return list(exercises.values())
 
 
@@ -228,7 +233,7 @@ def digest_of(files):
     """The same of {name: bytes}."""
     total = hashlib.sha256()
     for name, content in sorted(files.items()):
-        total.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode(errors="surrogateescape"))
+        total.update(os.fsencode(f"{name} {hashlib.sha256(content).hexdigest()}\n"))
     return total.hexdigest()
 
 

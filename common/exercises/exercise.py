@@ -353,10 +353,11 @@ def grade_everybody(folder=None, results=None):
     results = pathlib.Path(results).absolute()
     states = batch.grade_all(folder, results, settings)
     broken = sum(one["kind"] == "broken" for state in states.values() for one in state["exercises"])
-    print(terminal.wrapped(f"{len(states)} submissions: {terminal.shown(results)}/index.html, points.csv, totals.csv"))
+    print(terminal.wrapped(f"{len(states)} submissions: {terminal.shown(results)}/index.html, "
+                           "points.csv, totals.csv"))
     if broken:
-        print(terminal.wrapped(f"{broken} errors: a test itself broke, which is nobody's fault of those. The same "
-                               "command again grades only these."))
+        print(terminal.wrapped(f"{broken} errors: a test itself broke, which is nobody's fault of "
+                               "those. The same command again grades only these."))
     return BROKEN if broken else PASSED
 
 

@@ -24,7 +24,8 @@ class Settings:
     """How to grade, from the environment."""
 
     def __init__(self):
-        self.sanitize, self.partial, self.unisolated = map(course.flag, ("SANITIZE", "PARTIAL", "UNISOLATED"))
+        self.sanitize, self.partial, self.unisolated = map(course.flag,
+                                                           ("SANITIZE", "PARTIAL", "UNISOLATED"))
         self.known = course.read_all()
         if not self.known:
             raise course.Mistake("exercises/list: there is no exercise in it")
@@ -42,24 +43,27 @@ class Settings:
         """What somebody who reads the points has to know."""
         sanitized = self.sanitize or any("-fsanitize" in word for word in trial.compiler())
         lines = ["Built with AddressSanitizer and UndefinedBehaviorSanitizer." if sanitized else
-                 "Built without sanitizers, so that a memory error that does not crash passes; SANITIZE=1 finds it."]
+                 "Built without sanitizers, so that a memory error that does not crash passes; "
+                 "SANITIZE=1 finds it."]
         if self.partial:
             lines.append("Who does not pass has points for the steps that a test has passed.")
         return lines
 
 
 def isolate(settings):
-    """From here on what is tested is another's: refuses to run it where it could do harm, unless that is asked for."""
+    """From here on what is tested is another's: refuses to run it where it could do harm, unless
+    that is asked for."""
     trial.strict = not settings.unisolated
     if trial.isolated():
         return
     if not settings.unisolated:
         raise course.Mistake(
-            f"what others hand in may do harm, and nothing keeps it apart here ({trial.isolation()}): grade on a machine "
-            "that gives namespaces, as root if need be. Where nothing is to be lost, such as in a container for this "
-            "submission alone: UNISOLATED=1")
-    terminal.complain(f"grade: NOT ISOLATED ({trial.isolation()}): what is handed in can reach other programs of "
-                      "this machine, and whatever these have open to it")
+            "what others hand in may do harm, and nothing keeps it apart here "
+            f"({trial.isolation()}): grade on a machine that gives namespaces, as root if need be. "
+            "Where nothing is to be lost, such as in a container for this submission alone: "
+            "UNISOLATED=1")
+    terminal.complain(f"grade: NOT ISOLATED ({trial.isolation()}): what is handed in can reach "
+                      "other programs of this machine, and whatever these have open to it")
 
 
 # ---- grading -------------------------------------------------------------------------------------
@@ -74,30 +78,37 @@ def grade(submission, results, settings):
     own = os.path.realpath(submission) == os.path.realpath(course.TOP / "exercises")
     if not own:
         isolate(settings)
-    answers, note = take(submission, settings, "exercises/" if own else "")
+    answers, note = take(settings, lambda: handin.submission(
+        submission, settings.exercises, settings.names, "exercises/" if own else ""))
     digests = [answer.digest() for answer in answers] if own and not note else []
-    outcomes = run_all([(exercise, answer) for exercise, answer in zip(settings.exercises, answers)], settings)
+    outcomes = run_all(list(zip(settings.exercises, answers)), settings)
     results.mkdir(parents=True, exist_ok=True)
     write_results(results, outcomes, settings, time.monotonic() - began, note)
     return outcomes, note, digests
 
 
-def take(submission, settings, shown=""):
-    """The answers to all exercises, in their order, and why there are none, or ""."""
+def take(settings, look):
+    """The answers to all exercises, in their order, and why there are none, or "". `look` gives
+    {name: Answer}.
+    """
     try:
-        found = handin.submission(submission, settings.exercises, settings.names, shown)
+        found = look()
     except handin.Refused as reason:
-        return [handin.Answer(problem=f"not taken: {reason}")] * len(settings.exercises), str(reason)
-    return [found.get(exercise.name) or handin.Answer(problem=f"there is no folder {exercise.name}")
+        answer = handin.Answer(problem=f"not taken: {reason}")
+        return [answer for _ in settings.exercises], str(reason)
+    return [found.get(exercise.name)
+            or handin.Answer(problem=f"there is no folder {exercise.name}")
             for exercise in settings.exercises], ""
 
 
 def try_one(exercise, answer, settings):
-    """The outcome; of what fails without being anybody's answer, too, so that the rest is graded."""
+    """The outcome; of what fails without being anybody's answer, too, so that the rest is
+    graded."""
     try:
         return trial.try_out(exercise, answer, flags=settings.flags)
     except Exception as error:  # pylint: disable=broad-except
-        return trial.Outcome(exercise, "broken", f"{exercise.name}: could not be tested, which is no fault of yours: "
+        return trial.Outcome(exercise, "broken",
+                             f"{exercise.name}: could not be tested, which is no fault of yours: "
                              f"{handin.name_of(str(error))}\n", found="could not be tested")
 
 
@@ -106,7 +117,8 @@ def run_all(works, settings):
     progress = turns.Progress(len(works))
     outcomes = {}
     with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
-        begun = {pool.submit(try_one, exercise, answer, settings): exercise for exercise, answer in works}
+        begun = {pool.submit(try_one, exercise, answer, settings): exercise
+                 for exercise, answer in works}
         try:
             progress.step("building")
             for future in concurrent.futures.as_completed(begun):
@@ -134,7 +146,8 @@ def write_results(results, outcomes, settings, seconds, note):
 
 
 def score(outcome, settings):
-    """All points or none; or, for each step of the test that was passed, its part of them, rounded down."""
+    """All points or none; or, for each step of the test that was passed, its part of them, rounded
+    down."""
     if outcome.passed:
         return outcome.exercise.points
     passed, steps = outcome.steps
@@ -143,13 +156,15 @@ def score(outcome, settings):
 
 def totals(outcomes, settings):
     """Points reached, and points there are."""
-    return sum(score(outcome, settings) for outcome in outcomes), sum(outcome.exercise.points for outcome in outcomes)
+    return (sum(score(outcome, settings) for outcome in outcomes),
+            sum(outcome.exercise.points for outcome in outcomes))
 
 
 def print_table(outcomes, results, settings, note):
     width = max(len(outcome.exercise.name) for outcome in outcomes)
     for outcome in outcomes:
-        line = f"{outcome.exercise.name:<{width}}  {score(outcome, settings):>2} of {outcome.exercise.points:>2}  {outcome.kind}"
+        line = (f"{outcome.exercise.name:<{width}}  {score(outcome, settings):>2} of "
+                f"{outcome.exercise.points:>2}  {outcome.kind}")
         print(terminal.wrapped(f"{line}: {outcome.found}" if outcome.found else line, "", "      "))
     print(f"\n{'Points':<{width}}  %2d of %2d" % totals(outcomes, settings))
     if note:
@@ -165,13 +180,16 @@ def print_table(outcomes, results, settings, note):
 # ---- formats -------------------------------------------------------------------------------------
 
 def gradescope(outcomes, settings, seconds, note):
-    """https://gradescope-autograders.readthedocs.io/en/latest/specs/ : the total is the sum of the scores.
+    """https://gradescope-autograders.readthedocs.io/en/latest/specs/ : the total is the sum of the
+    scores.
 
-    It knows tests that passed and tests that failed; which of these are the test's own fault is in extra_data.
+    It knows tests that passed and tests that failed; which of these are the test's own fault is in
+    extra_data.
     """
     return json.dumps({
         "execution_time": round(seconds),
-        "output": "\n".join([f"Not taken: {note}" if note else "%d of %d points" % totals(outcomes, settings),
+        "output": "\n".join([f"Not taken: {note}" if note
+                             else "%d of %d points" % totals(outcomes, settings),
                              *settings.told()]),
         "output_format": "text",
         "visibility": "visible",

@@ -1,8 +1,10 @@
-"""What somebody hands in, a folder or an archive, is taken as names and bytes before anything is done with it.
+"""What somebody hands in, a folder or an archive, is taken as names and bytes before anything is
+done with it.
 
-Whoever wrote it may mean harm, and who grades it may be root. So nothing in it is followed, and nothing is opened
-before it is known to be a plain file: each step to a file is an open(2) with O_NOFOLLOW below the folder before, and
-the file itself is looked at through O_PATH and then opened as the very same. What is taken cannot change any more.
+Whoever wrote it may mean harm, and who grades it may be root. So nothing in it is followed, and
+nothing is opened before it is known to be a plain file: each step to a file is an open(2) with
+O_NOFOLLOW below the folder before, and the file itself is looked at through O_PATH and then opened
+as the very same. What is taken cannot change any more.
 """
 import contextlib
 import dataclasses
@@ -28,10 +30,13 @@ DEPTH_MAX = 8
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 # Who packs the whole repository has solutions, tests and marks in folders of the same names, too.
-NO_ANSWERS = {"solutions", "tests", "mine", "build", "chapters", "common", "slides", "node_modules", "__MACOSX"}
+NO_ANSWERS = {"solutions", "tests", "mine", "build", "chapters", "common", "slides", "node_modules",
+              "__MACOSX"}
 
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+_KINDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+          stat.S_IFCHR: "a device",
           stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
 
 
@@ -47,14 +52,16 @@ class Answer:
     shown: str = ""  # how messages call the folder, with a slash
 
     def digest(self):
-        return course.digest_of(self.files) if not self.problem else hashlib.sha256(self.problem.encode()).hexdigest()
+        if self.problem:
+            return hashlib.sha256(self.problem.encode()).hexdigest()
+        return course.digest_of(self.files)
 
 
 @dataclasses.dataclass
 class Node:
     """What a name in a submission stands for."""
     kind: str           # "file", "folder", or in words what else it is
-    read: object = None  # of a file: a function that gives its bytes, so many at most, and one more if there are more
+    read: object = None  # of a file: a function that gives its bytes: so many, and one if more
 
 
 class Unfit(Exception):
@@ -73,8 +80,10 @@ def _kind(status):
     if stat.S_ISREG(status.st_mode):
         if status.st_mode & (stat.S_ISUID | stat.S_ISGID):
             return "a set-user-ID program"
-        return "file" if status.st_nlink == 1 else "a hard link: the same file has another name somewhere"
-    return "folder" if stat.S_ISDIR(status.st_mode) else _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+        return "file" if status.st_nlink == 1 else "a hard link: it has another name somewhere"
+    if stat.S_ISDIR(status.st_mode):
+        return "folder"
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
 
 
 @contextlib.contextmanager
@@ -101,7 +110,7 @@ def _read_plain(folder, parts, most=FILE_MAX):
         if status.st_size > most:
             raise Unfit(f"larger than {most // 1024} KiB")
         # The same file, not whatever has the name by now: proc_pid_fd(5).
-        with open(f"/proc/self/fd/{place}", "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+        with open(os.open(f"/proc/self/fd/{place}", _FILE), "rb") as file:
             return file.read(most + 1)
     finally:
         os.close(place)
@@ -166,7 +175,7 @@ def _members(data, name):
             return list(_zip_members(data))
     except Refused:
         raise
-    except Exception as error:  # pylint: disable=broad-except # what is damaged raises almost anything
+    except Exception as error:  # what is damaged raises almost anything
         raise Refused(f"{name} is damaged: {name_of(str(error))}") from None
     raise Refused(f"{name} is no folder, and neither a zip nor a tar or tar.gz")
 
@@ -208,7 +217,8 @@ def _tar_members(data):
         kind = ("folder" if member.isdir() else "a link" if member.issym() else
                 "a hard link" if member.islnk() else "a pipe" if member.isfifo() else
                 "a device" if member.isdev() else "file")
-        if kind == "file" and (member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse()):
+        if kind == "file" and (member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE)
+                               or member.issparse()):
             kind = "no plain file"
         if kind == "file" and member.mode & (stat.S_ISUID | stat.S_ISGID):
             kind = "a set-user-ID program"
@@ -218,7 +228,8 @@ def _tar_members(data):
 # ---- where the answers are -----------------------------------------------------------------------
 
 def _usable(tree, parts, known):
-    """Whether exercises may lie in this folder: one that is there, and neither of another kind nor in an exercise."""
+    """Whether exercises may lie in this folder: one that is there, and neither of another kind nor
+    in an exercise."""
     return all(_may_hold_answers(part) and part not in known for part in parts) and \
         all(tree[parts[:length]].kind == "folder" for length in range(1, len(parts) + 1))
 
@@ -240,7 +251,8 @@ def _one_of(homes, what):
 def _find(tree, exercises, known):
     """{name of an exercise: the folder in the tree that has its files}."""
     names = {exercise.name for exercise in exercises}
-    homes = {parts[:-1] for parts in tree if parts[-1] in names and _usable(tree, parts[:-1], known)}
+    homes = {parts[:-1] for parts in tree if parts[-1] in names
+             and _usable(tree, parts[:-1], known)}
     if homes:
         home = _one_of(homes, "exercises")
         return {name: (*home, name) for name in names if (*home, name) in tree}
@@ -249,11 +261,12 @@ def _find(tree, exercises, known):
             if parts[-1] in files and node.kind != "folder" and _usable(tree, parts[:-1], known)}
     if flat and len(exercises) == 1:
         return {exercises[0].name: _one_of(flat, f"files of {exercises[0].name}")}
-    expected = f"Expected: folders such as {exercises[0].name}, with the files of the exercise in them"
+    expected = (f"Expected: folders such as {exercises[0].name}, with the files of the exercise in "
+                "them")
     if flat:
         file = next(parts[-1] for parts in tree if parts[-1] in files and parts[:-1] in flat)
-        raise Refused(f"of which exercise {name_of(file)} is cannot be told. {expected}; or grade one exercise "
-                      f"alone, with EXERCISES={exercises[0].number}")
+        raise Refused(f"of which exercise {name_of(file)} is cannot be told. {expected}; or grade "
+                      f"one exercise alone, with EXERCISES={exercises[0].number}")
     links = [_path(parts) for parts, node in tree.items() if node.kind == "a link"]
     raise Refused(f"there is no exercise in it. {expected}." + (
         f" Links are not followed: {', '.join(sorted(links)[:4])}" if links else ""))
@@ -280,8 +293,9 @@ def _answer(tree, folder, exercise, shown):
                 raise Unfit(f"larger than {FILE_MAX // 1024} KiB")
         except Unfit as reason:
             return Answer(problem=f"{name_of(name)} is {reason}", shown=shown)
-        except Exception as error:  # pylint: disable=broad-except # of unpacking: there are many kinds
-            return Answer(problem=f"{name_of(name)} cannot be read: {name_of(str(error))}", shown=shown)
+        except Exception as error:  # of unpacking: there are many kinds
+            return Answer(problem=f"{name_of(name)} cannot be read: {name_of(str(error))}",
+                          shown=shown)
     return Answer(files, "", shown)
 
 
@@ -308,7 +322,8 @@ def folder_of(path, exercise, shown):
 def submission(path, exercises, known, shown=""):
     """{name: Answer} of what somebody handed in: of those of `exercises` that are in it.
 
-    `known` are the names of all exercises there are. Raises Refused; course.Mistake when there is nothing there.
+    `known` are the names of all exercises there are. Raises Refused; course.Mistake when there is
+    nothing there.
     """
     path = pathlib.Path(path)
     try:
@@ -322,13 +337,16 @@ def submission(path, exercises, known, shown=""):
         if kind not in ("folder", "file"):
             raise Refused(f"{name_of(path.name)} is {kind}, and neither a folder nor an archive")
         try:
-            handle = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            handle = os.open(f"/proc/self/fd/{place}", _FILE)
         except OSError as error:
             raise Refused(f"{name_of(path.name)} cannot be read: {error.strerror}") from None
     finally:
         os.close(place)
     with open(handle, "rb") if kind == "file" else _closing(handle) as opened:
-        tree = tree_of_folder(handle) if kind == "folder" else tree_of_archive(_archive(opened.read), path.name)
+        if kind == "folder":
+            tree = tree_of_folder(handle)
+        else:
+            tree = tree_of_archive(_archive(opened.read), name_of(path.name))
         return taken(tree, exercises, known, shown)
 
 
@@ -350,7 +368,8 @@ def _archive(read):
 def taken(tree, exercises, known, shown="", nested=False):
     """The same, of a tree."""
     archives = [parts for parts, node in tree.items()
-                if node.kind == "file" and parts[-1].lower().endswith(ARCHIVES) and _usable(tree, parts[:-1], known)]
+                if node.kind == "file" and parts[-1].lower().endswith(ARCHIVES)
+                and _usable(tree, parts[:-1], known)]
     try:
         places = _find(tree, exercises, known)
     except Refused:
@@ -375,7 +394,7 @@ def _archive_in(node):
         data = node.read(ARCHIVE_MAX)
     except Unfit as reason:
         raise Refused(f"the archive in it is {reason}") from None
-    except Exception as error:  # pylint: disable=broad-except
+    except Exception as error:
         raise Refused(f"the archive in it cannot be read: {name_of(str(error))}") from None
     return _archive(lambda most: data[:most])
 

@@ -20,7 +20,8 @@ SUPERVISE = course.BUILD / "common/exercises/supervise"
 LIBRARY = course.BUILD / "common/common.a"
 HEADERS = ["common", *course.CHAPTERS]
 LESSON = course.TOP / "tests/exercises/lesson.py"
-SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
+              "-fno-omit-frame-pointer"]
 
 # What a build, and a test with all programs under it, may use: see `supervise -h`.
 BUILD_LIMITS = ["-t", "120", "-c", "60", "-p", "64", "-m", "1024", "-f", "64", "-s", "128", "-o", "64"]
@@ -54,8 +55,8 @@ class Outcome:
 
 
 def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
-    """Builds and tests what lies in the folder `source`, or is a handin.Answer. With `keep` the programs are left in
-    exercise.built.
+    """Builds and tests what lies in the folder `source`, or is a handin.Answer. With `keep` the
+    programs are left in exercise.built.
 
     `flags` come after all others of the compiler. `patience` is in seconds: how long the test waits for
     what must become true, by default LESSON_PATIENCE, or 10.
@@ -75,7 +76,8 @@ def try_out(exercise, source, keep=False, color=False, flags=(), patience=None):
 
 
 class Stage:
-    """A folder with all that is needed and nothing else: besides the system's programs, the sandbox shows only this."""
+    """A folder with all that is needed and nothing else: besides the system's programs, the sandbox
+    shows only this."""
 
     def __init__(self, exercise, answer, flags, patience):
         self.exercise, self.answer, self.flags = exercise, answer, flags
@@ -83,9 +85,10 @@ class Stage:
         self.warnings = ""
 
     def __enter__(self):
-        # What is handed in is nobody else's business: the outer folder stays closed, if the sandbox has a way of its
-        # own into the inner one.
-        self.outside = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder())).resolve()
+        # What is handed in is nobody else's business: the outer folder stays closed, if the sandbox
+        # has a way of its own into the inner one.
+        self.outside = pathlib.Path(tempfile.mkdtemp(prefix="exercise-",
+                                                     dir=temporary_folder())).resolve()
         if os.geteuid() == 0 and not isolated():
             self.outside.chmod(0o755)
         self.top = self.outside / "stage"
@@ -100,8 +103,10 @@ class Stage:
     def __exit__(self, *unused):
         # Folders may be deeper than Python recurses, and not writable: both is rm's daily bread.
         outside = str(self.outside)
-        if subprocess.run(["rm", "-rf", outside], stderr=subprocess.DEVNULL, check=False).returncode:
-            subprocess.run(["chmod", "-R", "u+rwx", outside], stderr=subprocess.DEVNULL, check=False)
+        if subprocess.run(["rm", "-rf", outside], stderr=subprocess.DEVNULL,
+                          check=False).returncode:
+            subprocess.run(["chmod", "-R", "u+rwx", outside], stderr=subprocess.DEVNULL,
+                           check=False)
             subprocess.run(["rm", "-rf", outside], check=False)
 
     def outcome(self, kind, words, found):
@@ -159,7 +164,8 @@ class Stage:
         include = self.top / "include"
         objects = [str(include / name) for name in dict.fromkeys([*modules, LIBRARY.name])]
         # What the compiler and the debugger call a file is where the learner has it.
-        command = [*compiler(), f"-ffile-prefix-map={self.top}/source={course.TOP / self.answer.shown}",
+        command = [*compiler(),
+                   f"-ffile-prefix-map={self.top}/source={course.TOP / self.answer.shown}",
                    f"-ffile-prefix-map={include}={course.TOP}/common", *self.flags,
                    f"-I{self.top}/source", f"-I{include}", *map(str, sources), *objects,
                    *course.words("LDFLAGS"), "-lm", "-o", program]
@@ -185,7 +191,8 @@ class Stage:
                 copy(file, self.tests / file.name)
         reader, writer = os.pipe()
         # -E -s -B: no module and no setting but ours.
-        command = [interpreter()[0], "-E", "-s", "-B", str(self.tests / "test.py"), str(self.top / "programs")]
+        command = [interpreter()[0], "-E", "-s", "-B", str(self.tests / "test.py"),
+                   str(self.top / "programs")]
         try:
             status, output, reason = self.supervise(
                 ["-t", str(int(60 + 4 * self.patience)), "-r", str(writer), *TEST_LIMITS], command,
@@ -280,8 +287,10 @@ def bounds():
 def isolation():
     """In words, what separates a program here from the rest of the machine."""
     with tempfile.TemporaryDirectory(prefix="exercise-", dir=temporary_folder()) as folder:
-        ran = subprocess.run([str(SUPERVISE), "-v", "-u", *course.words("SUPERVISE"), "-w", folder, "--", "true"],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        ran = subprocess.run([str(SUPERVISE), "-v", "-u", *course.words("SUPERVISE"), "-w", folder,
+                              "--", "true"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, check=False)
     said_last = ran.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
     if ran.returncode:
         raise course.Mistake(said_last[0])
@@ -289,22 +298,26 @@ def isolation():
 
 
 def isolated():
-    """Whether a program has its own processes, files, memory and network, and cannot reach those of others."""
+    """Whether a program has its own processes, files, memory and network, and cannot reach those of
+    others."""
     return isolation().startswith("namespaces: process, mount, IPC, network")
 
 
-SYSTEM = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/nix/store/", "/gnu/store/")  # see system_paths in sandbox.c
+SYSTEM = ("/usr/bin/", "/usr/local/bin/", "/bin/", "/nix/store/",
+          "/gnu/store/")  # see system_paths in sandbox.c
 
 
 @functools.lru_cache(maxsize=None)
 def interpreter():
-    """A Python that the sandbox's user sees and can execute, and the folders that must be shown for it."""
+    """A Python that the sandbox's user sees and can execute, and the folders that must be shown for
+    it."""
     candidates = [sys.executable, *(os.path.join(folder, "python3") for folder in [*os.get_exec_path(), "/usr/bin"])]
     for path in map(os.path.realpath, candidates):
         if path.startswith(SYSTEM) and os.path.isfile(path) and open_to_all(path):
             return path, []
     if os.geteuid() != 0:
-        return sys.executable, sorted({os.path.realpath(sys.prefix), os.path.realpath(sys.base_prefix)})
+        return sys.executable, sorted({os.path.realpath(sys.prefix),
+                                       os.path.realpath(sys.base_prefix)})
     raise course.Mistake(f"{sys.executable}: tests run as another user than root, who cannot execute this; "
                          "install python3 in /usr/bin")
 

@@ -44,7 +44,8 @@ class Machine:
     def environment(self):
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "LESSON_PATIENCE", "TMPDIR")
                 if name in os.environ}
-        return {**kept, "AUTOGRADER": str(self.top), "UNISOLATED": "" if gives_namespaces() else "1"}
+        return {**kept, "AUTOGRADER": str(self.top), "UNISOLATED": "" if gives_namespaces()
+                else "1"}
 
     def grade(self, fill):
         """Runs run_autograder on a submission that `fill` makes in a folder. Gives the results."""
@@ -135,7 +136,8 @@ def main():
                     expect(not (machine.top / name).stat().st_mode & 0o007, f"{name} is open to all")
 
         def act(fill, status):
-            """Runs what the workflow runs. Gives what it printed, its summary, and what of the former GitHub obeys."""
+            """Runs what the workflow runs. Gives what it printed, its summary, and what of the
+            former GitHub obeys."""
             workflow = (HERE / "classroom.yml").read_text()
             shutil.rmtree(machine.top / "submission", ignore_errors=True)
             (machine.top / "submission").mkdir()
@@ -145,8 +147,10 @@ def main():
             os.rename(machine.top / "source", machine.top / "course")
             try:
                 said = run(["sh", "-c", re.search(r"run: (course/.*)", workflow)[1]],
-                           {**machine.environment(), "GITHUB_STEP_SUMMARY": str(summary)}, machine.top, status)
-                expect((machine.top / "course/build/grade/results.json").exists() or status == 2, "nothing to keep")
+                           {**machine.environment(), "GITHUB_STEP_SUMMARY": str(summary)},
+                           machine.top, status)
+                expect((machine.top / "course/build/grade/results.json").exists() or status == 2,
+                       "nothing to keep")
             finally:
                 os.rename(machine.top / "course", machine.top / "source")
             obeyed, word = [], ""
@@ -161,7 +165,8 @@ def main():
             return said, summary.read_text(), "\n".join(obeyed)
 
         def in_github_actions():
-            for folders, status, points in (SOLUTIONS, 0, POINTS), (SOLUTIONS[:1], len(EXERCISES) > 1,
+            for folders, status, points in (SOLUTIONS, 0, POINTS), (SOLUTIONS[:1],
+                                                                    len(EXERCISES) > 1,
                                                                     EXERCISES[0].points):
                 _, summary, obeyed = act(copy_of(*folders), int(status))
                 expect_in(f"::notice title=Autograding complete::Points {points}/{POINTS}", obeyed)
@@ -173,7 +178,8 @@ def main():
         def in_github_a_test_that_breaks_is_an_error():
             test = machine.top / "source/tests/exercises" / EXERCISES[0].name / "test.py"
             text = test.read_text()
-            for broken in "import what_is_not_there\n" + text, text.replace("begin()", "begin()\n1 / 0", 1):
+            for broken in "import what_is_not_there\n" + text, text.replace("begin()",
+                                                                            "begin()\n1 / 0", 1):
                 test.write_text(broken)
                 try:
                     _, summary, obeyed = act(copy_of(*SOLUTIONS), 2)
@@ -188,13 +194,13 @@ def main():
 
             def fill(target):
                 copy_of(*STARTERS)(target)
-                for path in course.files_of(target / EXERCISES[0].name):
-                    path.write_text("".join(f"#error {'x' * length} {forged}\n" for length in range(30, 80))
-                                    + f"_Static_assert(0, \"\\n{forged}\");\n")
-                write = 'int main(void) { return 0; }\n#include "\n%s"\n' % forged
-                (target / EXERCISES[1].name / "more.c").write_text(write)
+                # A word that fills a line of the table, so that what follows begins the next one.
+                text = f"#error {'x' * 72} {forged}\n"
+                for exercise in EXERCISES:
+                    for path in course.files_of(target / exercise.name):
+                        path.write_text(text)
             said, summary, obeyed = act(fill, 1)
-            expect_in("99", said + summary)  # it was said, but not obeyed
+            expect_in(forged, said)  # but not obeyed
             expect("99" not in obeyed, obeyed)
             expect_in(f"Points 0/{POINTS}", obeyed)
 
@@ -208,7 +214,8 @@ def main():
 
         cases = [the_zip_has_what_is_needed_and_no_solution, all_starters, all_solutions, some_of_each_inside_a_folder,
                  one_that_does_not_compile, nothing_at_all, the_learner_sees_no_metadata, in_github_actions,
-                 in_github_a_test_that_breaks_is_an_error, what_is_handed_in_gives_github_no_commands,
+                 in_github_a_test_that_breaks_is_an_error,
+                 what_is_handed_in_gives_github_no_commands,
                  a_grader_that_is_broken_says_so]
         tap.run([], last=[(case.__name__.replace("_", " "), case) for case in cases], seconds=600,
                 proofs=[("nothing that ran still lives", tap.no_child_left)])

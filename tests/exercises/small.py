@@ -44,16 +44,22 @@ passed()
 
 
 ME = ["-c", "user.name=A", "-c", "user.email=a@b"]
-NOT_PASSED_ON = ("BUILD", "MINE", "FORCE", "SUBMISSION", "SUBMISSIONS", "RESULTS", "EXERCISES", "OVERLAY", "FROM",
-                 "SANITIZE", "PARTIAL", "UNISOLATED", "SUPERVISE", "MAKEFLAGS", "MFLAGS", "MAKELEVEL")
+NOT_PASSED_ON = ("BUILD", "MINE", "FORCE", "SUBMISSION", "SUBMISSIONS", "RESULTS", "EXERCISES",
+                 "OVERLAY", "FROM",
+                 "SANITIZE", "PARTIAL", "UNISOLATED", "SUPERVISE", "MAKEFLAGS", "MFLAGS",
+                 "MAKELEVEL")
 
 
 @functools.lru_cache(maxsize=None)
 def gives_namespaces(user=None):
-    """Whether the kernel gives them, as unshare(1) finds; asked of another than our sandbox, which may be at fault."""
+    """Whether the kernel gives them, as unshare(1) finds; asked of another than our sandbox, which
+    may be at fault."""
     more = {"user": user, "group": user, "extra_groups": []} if user else {}
-    words = ["unshare", *(["-Ur"] if user or os.geteuid() else []), "-m", "-i", "-n", "-p", "--fork", "--mount-proc", "true"]
-    return shutil.which("unshare") is None or subprocess.run(words, check=False, stderr=subprocess.DEVNULL, **more).returncode == 0
+    words = ["unshare", *(["-Ur"] if user or os.geteuid() else []), "-m", "-i", "-n", "-p",
+             "--fork", "--mount-proc", "true"]
+    return shutil.which("unshare") is None or subprocess.run(words, check=False,
+                                                             stderr=subprocess.DEVNULL,
+                                                             **more).returncode == 0
 
 
 class Course:
@@ -80,7 +86,8 @@ class Course:
         self.write("solutions/02-1-one/two.py", "#!/usr/bin/env python3\n")
         for name, program, status in ("01-1-zero", "zero", 0), ("02-1-one", "one", 1):
             self.write(f"exercises/{name}/README.md", name)
-            self.write(f"tests/exercises/{name}/test.py", TEST.format(program=program, status=status))
+            self.write(f"tests/exercises/{name}/test.py",
+                       TEST.format(program=program, status=status))
         for name in ("tap.py", "exercises/lesson.py", "exercises/exercises.t",
                      "exercises/commands.t", "exercises/small.py"):
             shutil.copy(tap.ROOT / "tests" / name, top / "tests" / name)
@@ -114,7 +121,8 @@ class Course:
         ran = subprocess.run(self.command(*arguments), cwd=self.top, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              env=self.environment(environment), check=False)
-        expect(ran.returncode == status, f"{arguments}: status {ran.returncode} instead of {status}: {ran.stdout}")
+        expect(ran.returncode == status,
+               f"{arguments}: status {ran.returncode} instead of {status}: {ran.stdout}")
         expect_in(says, ran.stdout)
         return ran.stdout
 
@@ -126,7 +134,8 @@ class Course:
         expect_in(says, ran.stdout)
 
     def command(self, *arguments):
-        return [sys.executable, str(self.top / "common/exercises/exercise.py"), *map(str, arguments)]
+        return [sys.executable, str(self.top / "common/exercises/exercise.py"),
+                *map(str, arguments)]
 
     def script(self, name, only, status=0, says=""):
         """Runs one test of a script of ours, on this course."""
@@ -142,7 +151,8 @@ class Course:
 
     def environment(self, more):
         plain = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
-        return {**plain, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(self.top.parent),
+        return {**plain, "PYTHONDONTWRITEBYTECODE": "1",
+                "GIT_CEILING_DIRECTORIES": str(self.top.parent),
                 "UNISOLATED": "" if gives_namespaces() else "1", **more}
 
 

@@ -288,7 +288,8 @@ def sees_the_systems_programs_and_what_it_is_shown(mode):
             (path / "file").write_text(f"the {name} one")
         script = f"cat {folder}/*/file {shlex.quote(__file__)} /etc/passwd; ls {folder}; cat {folder}/other/file; ls /dev/shm"
         ran = sh(mode, script, "-y", f"{folder}/shown")
-        expect_in("the shown one", sh(mode, f"cat {folder}/shown/file", "-y", f"{folder}/shown").expect(0).out)
+        expect_in("the shown one",
+                  sh(mode, f"cat {folder}/shown/file", "-y", f"{folder}/shown").expect(0).out)
         if bounds_files(mode):
             for words in "the other one", "root:", "Landlock":
                 expect(words not in ran.out, f"{words}: {ran.out}")
@@ -310,32 +311,38 @@ except OSError: pass
 print(made)
 """
     def there():
-        kinds = [pathlib.Path("/proc/sysvipc", kind).read_text().splitlines()[1:] for kind in ("shm", "msg", "sem")]
+        kinds = [pathlib.Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
+                 for kind in ("shm", "msg", "sem")]
         return [line for lines in kinds for line in lines]
     before = there()
     ran = python(mode, script).expect(0)
-    expect(len(there()) <= len(before) or "without" not in mode and "-1" not in ran.out, f"left: {there()} {ran.out}")
+    expect(len(there()) <= len(before) or "without" not in mode and "-1" not in ran.out,
+           f"left: {there()} {ran.out}")
     if "without" in mode:
         expect_in("[-1, -1, -1", ran.out)
-    expect(not os.path.exists("/dev/shm/left-by-a-test") or not bounds_files(mode), "it left a file")
+    expect(not os.path.exists("/dev/shm/left-by-a-test") or not bounds_files(mode),
+           "it left a file")
 
 
 def is_not_run_without_namespaces_unless_that_is_asked_for(mode):
     """In a user namespace of which the user may have no process namespace below: namespaces(7)."""
     if "user" not in mode and os.geteuid() == 0 or "without" in mode:
         return None
-    words = ["unshare", "-Ur", "sh", "-c", "echo 0 >/proc/sys/user/max_pid_namespaces && exec \"$@\"", "sh",
+    words = ["unshare", "-Ur", "sh", "-c",
+             "echo 0 >/proc/sys/user/max_pid_namespaces && exec \"$@\"", "sh",
              "unshare", "-U", "--map-user=1000", "--map-group=1000"]
     with Folder(mode) as folder:
         user = os.stat(folder).st_uid
         more = {"user": user, "group": user, "extra_groups": []} if user != os.geteuid() else {}
 
         def run(*command):
-            return subprocess.run([*words, *command], text=True, check=False, stdin=subprocess.DEVNULL,
+            return subprocess.run([*words, *command], text=True, check=False,
+                                  stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
         if run("true").returncode:
             return "this system has no such limit"
-        for options, status, says in ([], 125, "not run without them; -u would"), (["-u"], 0, "ran"):
+        for options, status, says in ([], 125, "not run without them; -u would"), (["-u"], 0,
+                                                                                   "ran"):
             ran = run(SUPERVISE, "-w", folder, *options, "--", "echo", "ran")
             expect(ran.returncode == status, f"{options}: {ran.returncode} {ran.stdout}")
             expect_in(says, ran.stdout)
@@ -381,7 +388,8 @@ def main():
     for mode in modes:
         why = ""
         try:
-            if "without" not in mode and not gives_namespaces(next(users) if "user" in mode and os.geteuid() == 0 else None):
+            if "without" not in mode and not gives_namespaces(next(users) if "user" in mode
+                                                              and os.geteuid() == 0 else None):
                 why = "the kernel gives no namespaces here"
             isolation(mode)
         except PermissionError:  # as in /root

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """pack.py ZIP [NUMBER ...]: packs what a grading machine needs into a zip in Gradescope's form. No solution is in it.
 
-NUMBERs are the exercises that count; without them all do. OVERLAY is a folder of a teacher's own exercises and tests,
-which are packed beside those of the course, and before them.
+NUMBERs are the exercises that count; without them all do. OVERLAY is a folder of a teacher's own
+exercises and tests, which are packed beside those of the course, and before them.
 """
 import os
 import pathlib
@@ -62,7 +62,8 @@ def main(target, *numbers):
             entry = zipfile.ZipInfo(str(name), (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o755 if os.access(path, os.X_OK) else 0o644) << 16
-            archive.writestr(entry, list_of(exercises) if str(name) == "exercises/list" else path.read_bytes())
+            archive.writestr(entry, list_of(exercises) if str(name) == "exercises/list"
+                             else path.read_bytes())
     part.replace(target)
     print(f"{target}: {len(exercises)} exercises, {sum(exercise.points for exercise in exercises)} points")
 

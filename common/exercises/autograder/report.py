@@ -14,9 +14,11 @@ import sys
 
 
 def summary(said, tests, points, most):
-    lines = [f"## {points} of {most} points", "", *[f"{cell(line)}\n" for line in said.splitlines()],
+    lines = [f"## {points} of {most} points", "",
+             *[f"{cell(line)}\n" for line in said.splitlines()],
              "| exercise | points | |", "| --- | ---: | --- |"]
-    lines += [f"| {cell(test['name'])} | {test['score']} of {test['max_score']} | {cell(kind(test))} |" for test in tests]
+    lines += [f"| {cell(test['name'])} | {test['score']} of {test['max_score']} | {cell(kind(test))} |"
+              for test in tests]
     for test in tests:
         if test["status"] != "passed":
             lines += ["", f"<details><summary>{cell(test['name'])}</summary>", "",
@@ -45,7 +47,8 @@ def main(path):
         file.write(summary(results["output"], tests, points, most))
     broken = sum(kind(test) == "error" for test in tests)
     if broken or not tests:
-        print(f"::error title=Autograding::{broken or 'all'} of the tests broke: these points are not yet all")
+        print(f"::error title=Autograding::{broken or 'all'} of the tests broke: these points are "
+              "not yet all")
     print(f"::notice title=Autograding complete::Points {points}/{most}")
     print("::notice title=Autograding report::" + json.dumps({"totalPoints": points, "maxPoints": most}))
     return 2 if broken or not tests else 0 if points == most else 1
