@@ -203,6 +203,7 @@ def test_a_folder_with_other_things_in_it_is_neither_built_in_nor_removed():
     make("build/other/flags", "BUILD=build/other")
     make("clean", "BUILD=build/other")
     assert not (TREE / "build/other").exists()
+    shutil.rmtree(TREE / "build")
 
 
 def test_what_another_user_has_built_is_told_with_what_mends_it():
