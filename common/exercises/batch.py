@@ -281,14 +281,16 @@ def page(people, states, settings, alike):
                   "<table><tr><th>exercise<th>name<th>%<th>is in that of"]
         lines += [f'<tr><td>{esc(number)}<td>{esc(name_of(one))}<td class="n">{part}'
                   f'<td>{esc(name_of(other))}'
-                  for number, one, part, other in alike]
+                  for number, one, part, other in alike[:SHOWN]]
         lines.append("</table>")
+        if len(alike) > SHOWN:
+            lines.append(f"<p>And {len(alike) - SHOWN} more, in similar.csv.")
     return "\n".join(lines) + "\n"
 
 
 # ---- what is alike -------------------------------------------------------------------------------
 
-ALIKE, LEAST_LINES = 70, 8
+ALIKE, LEAST_LINES, SHOWN = 70, 8, 200
 
 
 def similarities(results, people, settings):
