@@ -866,15 +866,23 @@ class Piped(Process):
 
 def child_with_channel(program, does, look):
     """The child of a program, which `does` something; expects that there is one, and in both an end of a channel."""
-    expect(wait_until(program.living_children), expected=f"a child that {does}", happened="there is none", look=look)
-    child = program.living_children()[0]
+    def ended(pid):
+        return state(pid) in ("Z", "X", None)
+
+    wait_until(lambda: program.living_children() or ended(program.pid))
+    child = next(iter(program.living_children()), None)
+    expect(child, expected=f"a child that {does}", happened=lambda: f"none lives{_quote(program.stderr())}", look=look)
 
     def has_socket(pid):
         return any(what.startswith("socket:") for what in descriptors(pid).values())
-    expect(wait_until(lambda: has_socket(program.pid) and has_socket(child)),
-           expected=f"a channel to the child that {does}: an end of a socketpair in each process",
+
+    def linked():
+        return has_socket(program.pid) and has_socket(child)
+    wait_until(lambda: linked() or ended(child))
+    expect(linked(), expected=f"a channel to the child that {does}: an end of a socketpair in each process",
            happened=lambda: " and ".join(f"the {name} has {'an end' if has_socket(pid) else 'none'}"
-                                         for name, pid in (("parent", program.pid), ("child", child))), look=look)
+                                         for name, pid in (("parent", program.pid), ("child", child)))
+           + _quote(program.stderr()), look=look)
     return child
 
 

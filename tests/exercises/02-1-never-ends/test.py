@@ -4,6 +4,8 @@ from lesson import *
 LOOK = "count.c, behind fork: each process has both ends of the channel. Who could still write to the child? " \
        "socketpair(2), fork(2)"
 LOOK_WHICH = "count.c, behind fork: which end does each process use, and which does it close?"
+LOOK_ENDED = "count.c, main: the child has said nothing, neither a result nor an error. What has ended it, and what " \
+             "is it to wait for?"
 LOOK_PARENT = "count.c, behind fork: each process has both ends of the channel. Who could still read what the parent " \
               "sends? EPIPE in send(2)"
 
@@ -41,13 +43,18 @@ step(f"give count {len(LINES)} lines, and end-of-file")
 with Piped("count") as program:
     program.feed(LINES[0])
     living_child(program)
-    if program.finish(b"".join(LINES[1:])) is None:
+    status = program.finish(b"".join(LINES[1:]))
+    if status is None:
         children = program.living_children()
         fail(expected=f'it to print "{RESULT}", and to end',
              happened=f"it waits for ever; of the channel, the parent has {open_ends(program.pid)} open"
                       + (f", and the child {open_ends(children[0])}" if children else ""), look=LOOK)
+    said, error = program.stdout().strip(), program.stderr().strip()
     expect(program.stdout() == f"{RESULT}\n", expected=f'it to print "{RESULT}"',
-           happened=f'it prints "{program.stdout().strip()}"; on stderr it says:\n{program.stderr()}', look=LOOK_WHICH)
+           happened=(f'it prints "{said}"' if said else "it prints nothing") +
+           (f", and its exit status is {status}" if status >= 0 else
+            f", and signal {-status}, {signal.Signals(-status).name}, ended it") +
+           (f"; on stderr it says:\n{error}" if error else ""), look=LOOK_WHICH if said or error else LOOK_ENDED)
 
 step("give count a line, kill the child (SIGKILL), and go on with 4 MB")
 with Piped("count") as program:
