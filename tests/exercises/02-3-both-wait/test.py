@@ -2,7 +2,8 @@
 from lesson import *
 
 LOOK = "upper.c, ask: what does each of the two wait for, once the channel is full both ways?"
-LOOK_STREAM = "upper.c: the input may have no end. Who waits for its end before answering?"
+LOOK_STREAM = "upper.c: the input may have no end. Who waits for more of it, or for its end, before answering, or " \
+              "before printing the answers that are there?"
 LOOK_CHILD = "upper.c, main: the parent sends the text through a channel, and the child answers in capitals"
 LOOK_BUSY = "upper.c, ask: while the channel takes nothing, what else is there to do? And what tells when it takes " \
             "more? poll(2)"
@@ -14,6 +15,15 @@ LOOK_SPINS = "upper.c: where does it wait for what may come, and is it told to w
              "always there? A channel with room is ready for POLLOUT. poll(2)"
 LOOK_TOLD = "upper.c: how long may poll wait? Each process can wait for all that may come, " \
             "without a time-out"
+
+
+def leave_little_room(child, parent):
+    """What the child has sent, and nobody has read, is little from now on, where the kernel lets us see to it."""
+    others = descriptors(parent).values()
+    for number, what in descriptors(child).items():
+        if what.startswith("socket:") and what not in others and (copy := copy_of(child, number)) is not None:
+            with socket.socket(fileno=copy) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that there is
 
 
 def expect_capitals(program, rest, data):
@@ -44,6 +54,14 @@ with Piped("upper") as program:
     text = b"".join(b"%s %06d\n" % (WORD, i) for i in range(8000000 // 13))
     expect_capitals(program, text, text)
 
+text = text[:2000000]
+step(f"give upper {len(text)} bytes, leave its child little room for answers (SO_SNDBUF), and then read the output")
+with Piped("upper", source=text) as program:
+    child = child_with_channel(program, "makes the capitals", LOOK_CHILD)
+    wait_until(lambda: asleep(*program.processes()))  # until its output is taken: much is left to do
+    leave_little_room(child, program.pid)
+    expect_capitals(program, b"", text)
+
 step("stop the child (SIGSTOP), give upper a line, and no end-of-file yet")
 with Piped("upper") as program:
     child = child_with_channel(program, "makes the capitals", LOOK_CHILD)
@@ -58,7 +76,7 @@ with Piped("upper") as program:
     expect(wait_until(lambda: asleep(program.pid), 1), expected="the parent to sleep until the "
            "child answers", happened="it is busy for ever: it spins", look=LOOK_SPINS)
 
-    step("stop the parent, and let the child go on (SIGCONT)")
+    step("give upper a line, stop the parent (SIGSTOP), and let the child answer")
     stop_process(program.pid)
     send_signal(child, signal.SIGCONT)
     wait_until(lambda: asleep(child))
@@ -67,7 +85,8 @@ with Piped("upper") as program:
            "prints the answer", happened=f"{quoted(program.out)} came: the child prints itself, "
            "instead of answering through the channel", look=LOOK_CHILD)
 
-    step("let the parent go on, too; still there is no end-of-file")
+    step("stop both (SIGSTOP), with a line on its way; let first the child and then the parent go on (SIGCONT); no "
+         "end-of-file yet")
     send_signal(program.pid, signal.SIGCONT)
     program.collect(lambda: len(program.out) > len(WORD))
     wanted = WORD.upper() + b"\n"
