@@ -108,7 +108,7 @@ with Server("server", MANY) as server:
            look="server.c, where SIGCHLD has arrived: how many children may have ended when it comes once? "
                 "signal(7) on standard signals that are pending")
 
-    step(f"after that, come with {MANY} clients at once, and one more")
+    step(f"end {MANY} clients at once; when all have gone, come with as many again, and one more")
     connections = [server.connect() for _ in range(MANY)]
     for connection in connections:
         expect_echo(connection, b"again", expected=f"all {MANY} to be served, since no child lives any more",
