@@ -56,10 +56,11 @@ for index, name in enumerate(("reader", "writer")):
     with Piped("relay") as program:
         pids = started(program)
         program.feed(line)
-        for _ in 1, 2:
-            wait_until(lambda: asleep(*pids))
-            expect(ask(program, pids, index), expected=f'it to say "{said}" on stderr, at once',
-                   happened="it says nothing", look=LOOK_REPORT)
+        wait_until(lambda: asleep(*pids))
+        for _ in 1, 2:  # whom the first has ended says so, and nothing when it is sent the second
+            ask(program, pids, index)
+        expect(program.stderr(), expected=f'it to say "{said}" on stderr, at once',
+               happened="it says nothing", look=LOOK_REPORT)
         expect_copy(program, line + b"more\n", LOOK_READ, more=b"more\n")
         expect(program.stderr() == 2 * f"{said}\n", expected=f'"{said}" on stderr, twice',
                happened=f'it says "{program.stderr().strip()}"', look="relay.c, report")
