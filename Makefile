@@ -147,7 +147,7 @@ texts: ## renew the code that texts and slides show, and the schedules
 	@tests/facts/facts.py --page
 
 lint: ## warnings of compilers and linters, and the format
-	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck
+	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck llhttp
 	@tests/lint.sh
 
 portable: ## the suites on programs built with musl, and for 32 bits

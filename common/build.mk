@@ -185,6 +185,21 @@ $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
 exercise_tests      := tests/exercises/supervise.t tests/exercises/commands.t tests/exercises/grading.t
 exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests/exercises/autograder.t tests/exercises/batch.t
 
+# ---- the project -----------------------------------------------------------------------------
+
+# Its parser, llhttp, is a library that pkg-config knows; Debian 12 has it as sources only, in node-llhttp.
+llhttp_sources := $(wildcard /usr/share/llhttp/*.c)
+llhttp_built   := $(if $(llhttp_sources),$(BUILD)/llhttp/llhttp.a)
+llhttp_headers  = $(if $(llhttp_sources),-isystem /usr/share/include/llhttp,$(shell pkg-config --cflags libllhttp 2>/dev/null))
+llhttp          = $(llhttp_headers) $(or $(llhttp_built),$(shell pkg-config --libs libllhttp 2>/dev/null))
+
+# Others have written it: our warnings are not for it.
+$(BUILD)/llhttp/llhttp.a: $(llhttp_sources) $(flags)
+	@mkdir -p $(@D)/$$PPID
+	$(call say,archive,$@) cd $(@D)/$$PPID && \
+	    $(CC) $(CFLAGS) -w -isystem /usr/share/include/llhttp -c $(llhttp_sources) && $(AR) rcs $(@F) *.o && \
+	    mv -f $(@F) .. && cd .. && rm -rf $$PPID
+
 # ---- compile_commands.json -------------------------------------------------------------------
 
 # How each file is compiled, for clangd and the like; an exercise as its judge compiles it. What hostile
@@ -192,7 +207,7 @@ exercise_long_tests := tests/exercises/exercises.t tests/exercises/nasty.t tests
 entries  = $(if $(strip $(2)),common/clangd.sh $(call quoted,$(CURDIR)) $(call quoted,$(1)) $(strip $(2));)
 once     = $(filter-out -MMD -MP,$(compile))
 testing  = $(once) $(floors) -Itests -DSOURCE_ROOT=$(call quoted,"$(CURDIR)") $(shell pkg-config --cflags cmocka 2>/dev/null)
-judging  = $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Icommon $(floors)
+judging  = $(CC) -std=c17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -Icommon $(floors) $(llhttp_headers)
 
 commands = $(call entries,$(once),$(wildcard common/*.c common/*/*.c)) \
     $(foreach room,$(rooms),$(call entries,$(once) $($(room).floors),$(wildcard $(room)/*.c))) \

@@ -10,12 +10,14 @@
 # sudo can ask. Prints the command before it runs it; with DEPS=ask prints it and stops. Nobody is asked
 # twice, neither for a password nor to be root: what somebody is asked for is all that is missing.
 # shellcheck disable=SC2046,SC2086 # lists of words
+# shellcheck disable=SC2016 # a command for another shell
 set -u
 
-# What reading, measuring and the exercises need; what they can do without; what looking after the
-# course needs besides.
+# What reading, measuring and the exercises need; what they can do without; what the project needs
+# besides; and what looking after the course does.
 required='cc git python3 gnuplot cmocka prove strace gdb ss nc pgrep man make'
 optional='apache2 xinetd socat'
+project='curl ab llhttp'
 maintenance='c++ clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin libfuzzer'
 maintenance="$maintenance chromium tidy npm codespell musl-gcc gcc-multilib"
 
@@ -41,6 +43,7 @@ found() {
     gcc-multilib) is_musl || [ "$(uname -m)" != x86_64 ] || echo 'int main(void) { return 0; }' |
         cc -m32 -x c - -o /dev/null 2>/dev/null ;;
     musl-gcc) is_musl || command -v musl-gcc >/dev/null ;;
+    llhttp) [ -f /usr/share/llhttp/llhttp.c ] || { command -v pkg-config >/dev/null && pkg-config --exists libllhttp; } ;;
     chromium) command -v chromium >/dev/null || found chromium-browser || found google-chrome ;;
     *) command -v "$1" >/dev/null ;;
     esac
@@ -96,6 +99,14 @@ package() { # TOOL MANAGER: the packages that bring the tool
     man:apk) echo mandoc man-pages ;;
     man:*) echo man-db man-pages ;;
     tidy:apk) echo tidyhtml ;;
+    ab:dnf) echo httpd-tools ;;
+    ab:pacman) echo apache ;;
+    ab:*) echo apache2-utils ;;
+    # Debian has it as a library since version 13; before, as C sources in a package for Node.js. The command finds out.
+    llhttp:apt-get) echo '$(apt-cache pkgnames libllhttp-dev | grep . || echo node-llhttp) pkg-config' ;;
+    llhttp:dnf) echo llhttp-devel pkgconf-pkg-config ;;
+    llhttp:pacman) echo llhttp pkgconf ;;
+    llhttp:apk) echo llhttp-dev pkgconf ;;
     *) echo "$1" ;;
     esac
 }
@@ -224,6 +235,8 @@ list() {
     row 11 'missing:' ${absent:-nothing}
     absent=$(missing $optional)
     [ -z "$absent" ] || row 11 'optional:' $absent '(for make peers and cost)'
+    absent=$(missing $project)
+    [ -z "$absent" ] || row 11 'project:' $absent '(for make project)'
     absent=$(missing $maintenance)
     [ -z "$absent" ] || row 11 'for others:' $absent '(for make check, its parts, and slides)'
 }
@@ -270,7 +283,7 @@ case ${1-} in
     exit 0
     ;;
 --check)
-    set -- $required $maintenance
+    set -- $required $project $maintenance
     ;;
 esac
 

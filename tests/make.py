@@ -295,9 +295,9 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
     known = set(brought[1].split())
     asking = re.compile(r"setup\.sh (?:--optional )?([a-z][\w +-]*?)(?: && .*|\)?)$", re.M)
     asked = set(" ".join(asking.findall((TREE / "Makefile").read_text())).split())
-    # To do without, and for those who look after the course:
-    others = {"apache2", "xinetd", "socat", "clang", "clang-format", "clang-tidy", "cppcheck",
-              "shellcheck", "musl-gcc", "gcc-multilib", "valgrind", "gcovr", "spin", "libfuzzer",
+    # To do without, for the project, and for those who look after the course:
+    others = {"apache2", "xinetd", "socat", "curl", "ab", "llhttp", "clang", "clang-format",
+              "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind", "gcovr", "spin", "libfuzzer",
               "npm"}
     assert {"python3", "gnuplot", "ss"} < asked, asked
     assert asked <= known | others, asked - known - others
