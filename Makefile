@@ -204,6 +204,13 @@ solution-%: ## your exercise NN-K, which passes, beside ours (FORCE=1)
 reset-%: ## the starter of exercise NN-K again (FORCE=1); yours is kept
 	$(call answer,,$(exercise) reset $(call quoted,$*))
 
+# What is to be built of the parser knows a make that finds it there.
+project_tools   = common/setup.sh cc python3 curl ab llhttp && $(remake) -s project-tools
+project_judge   = $(exercise_environment) tests/exercises/project-http
+
+project: ## judge exercises/project-http (FROM=folder, SEED=, ONLY=7-*)
+	$(call answer,,$(project_tools) && $(project_judge)/judge.py $(if $(FROM),'$(FROM)'))
+
 # ---- teach --------------------------------------------------------------------------------------
 
 grade: ## points, as a table (SUBMISSION=folder or zip, EXERCISES=)
@@ -220,6 +227,9 @@ autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these)
 
 exercise-tools: $(exercise_tools)
 	@:
+
+project-tools: $(exercise_tools) $(llhttp_built)
+	@mkdir -p $(BUILD)/llhttp && echo '$(llhttp)' >$(BUILD)/llhttp/flags.$$$$ && mv $(BUILD)/llhttp/flags.$$$$ $(BUILD)/llhttp/flags
 
 check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostile submissions
 	@common/setup.sh git prove python3
@@ -248,6 +258,6 @@ time-%: ## time chapter NN alone, in turn with those that it is compared with
 	$(call answer,build,common/setup.sh gnuplot python3 && common/report/time-chapter.py $*)
 
 # Every target that has a text above is something to do, and no file.
-.PHONY: first tests exercise-tools $(shell LC_ALL=C sed -n 's/^\([a-z_.-]*\):.*## .*/\1/p' Makefile)
+.PHONY: first tests exercise-tools project-tools $(shell LC_ALL=C sed -n 's/^\([a-z_.-]*\):.*## .*/\1/p' Makefile)
 
 endif
