@@ -41,7 +41,7 @@ tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 
 # Tests start Python some thousand times, and a worker of chapter 5 is in Python. The system's starts in a
 # tenth of the time that the python3 of a version manager takes, which is a script.
-test check check-exercises mutants soak compare peers cost growth knee omission timeline pictures valgrind \
+test check check-exercises check-project mutants soak compare peers cost growth knee omission timeline pictures valgrind \
     coverage: export PATH := /usr/bin:$(PATH)
 test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
@@ -230,6 +230,10 @@ exercise-tools: $(exercise_tools)
 
 project-tools: $(exercise_tools) $(llhttp_built)
 	@mkdir -p $(BUILD)/llhttp && echo '$(llhttp)' >$(BUILD)/llhttp/flags.$$$$ && mv $(BUILD)/llhttp/flags.$$$$ $(BUILD)/llhttp/flags
+
+check-project: ## the project: starter, solution, wrong projects
+	@$(project_tools)
+	@$(project_judge)/check.py
 
 check-exercises: $(exercise_tools) ## starters, solutions, wrong answers, hostile submissions
 	@common/setup.sh git prove python3

@@ -36,6 +36,7 @@ rest="
 texts           MAKE_TEST=$logs/test.log tests/texts/check.sh
 exercises       make check-exercises
 mutants         make mutants
+project         make check-project
 valgrind        make valgrind
 sanitize-gcc    export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize' || exit; done
 sanitize-clang  export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize' || exit; done
