@@ -57,6 +57,13 @@ with site(workers=2) as (folder, server):
                 f"a reply to number {number} of ten requests that were cut at random")
             expect_file(reply, target, content)
 
+    step("offer another protocol, as curl --http2 does, and ask again",
+         "llhttp stops behind a request with Upgrade, unless parser->upgrade is 0")
+    with Client(server) as client:
+        offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+        expect_file(client.ask(target, fields=offer), target, content)
+        client.expect_file(target, content)
+
     step("ask, and end the sending side at once",
          "end-of-file says that no request comes any more; replies still go out")
     with Client(server) as client:
