@@ -21,7 +21,7 @@ enum {
 
 /*
  * Answers the requests that come through a connection, which is blocking, until the client or a
- * bound ends it; then the caller closes it. SIGPIPE must be ignored.
+ * bound ends it; then the caller closes it. The caller ignores SIGPIPE.
  *
  * The client decides how long that is: a request that is not there in patience_ms ends it, with 408
  * if it had begun; so does a client that takes no byte of a reply for that long. Returns 0, or -1
