@@ -297,8 +297,8 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
     asked = set(" ".join(asking.findall((TREE / "Makefile").read_text())).split())
     # To do without, for the project, and for those who look after the course:
     others = {"apache2", "xinetd", "socat", "curl", "ab", "llhttp", "clang", "clang-format",
-              "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind", "gcovr", "spin", "libfuzzer",
-              "npm"}
+              "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind",
+              "gcovr", "spin", "libfuzzer", "npm"}
     assert {"python3", "gnuplot", "ss"} < asked, asked
     assert asked <= known | others, asked - known - others
 

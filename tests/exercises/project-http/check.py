@@ -43,7 +43,8 @@ def fits(words):
 
 
 def reaches(milestone, programs):
-    verdict = judge.attempt(milestone, programs, SEED)
+    # Nothing of it is waited for in vain.
+    verdict = judge.attempt(milestone, programs, SEED, LESSON_PATIENCE="60")
     if verdict.kind == "skipped":
         return verdict.words
     expect(verdict.kind == "passed", f"SEED={SEED}\n{verdict.kind}: {verdict.words}")
@@ -52,7 +53,7 @@ def reaches(milestone, programs):
 
 def misses(milestone, programs, says=""):
     """Without a look at what the browser says, where there is none."""
-    verdict = judge.attempt(milestone, programs, SEED)
+    verdict = judge.attempt(milestone, programs, SEED, LESSON_PATIENCE="20")
     if verdict.kind == "skipped":
         return verdict.words
     expect(verdict.kind == "not yet",

@@ -91,12 +91,12 @@ def build(folder, into, flags=()):
     return ran.stdout + ran.stderr, ran.returncode == 0
 
 
-def attempt(milestone, programs, seed):
-    """Tries one milestone with the programs in a folder."""
+def attempt(milestone, programs, seed, **more):
+    """Tries one milestone with the programs in a folder; `more` is for its environment."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as told:
         environment = {
-            **os.environ, "SEED": seed,
+            **os.environ, **more, "SEED": seed,
             "LESSON_VERDICT": str(writer),
             "PYTHONPATH": f"{HERE}:{HERE.parent}:{HERE.parents[1]}"
         }
