@@ -94,9 +94,11 @@ def build(folder, into, flags=()):
 def attempt(milestone, programs, seed, **more):
     """Tries one milestone with the programs in a folder; `more` is for its environment."""
     reader, writer = os.pipe()
-    with os.fdopen(reader, "rb") as told:
+    # A milestone that is missed ends at once, and leaves its folders: here they are removed.
+    scratch = tempfile.TemporaryDirectory(prefix="project-", ignore_cleanup_errors=True)
+    with os.fdopen(reader, "rb") as told, scratch as folder:
         environment = {
-            **os.environ, **more, "SEED": seed,
+            **os.environ, **more, "SEED": seed, "TMPDIR": folder,
             "LESSON_VERDICT": str(writer),
             "PYTHONPATH": f"{HERE}:{HERE.parent}:{HERE.parents[1]}"
         }
