@@ -115,4 +115,24 @@ with contextlib.ExitStack() as stack:
             for connection in connections:
                 connection.close()
             settle(server)
+
+step("start the server with 2 workers; kill one while the master cannot fork, and let a client come "
+     "while it cannot hand it over; let it fork again, then hand over; connect twice, and twice more")
+with Server("server", "2") as server:
+    settle(server)
+    first, _ = expect_two_at_a_time(server)
+    with no_hand_over(server):
+        with no_more_processes(server):
+            kill(first)
+            wait_until(lambda: first not in server.children())
+            client = come(server, WORD)
+            wait_until(lambda: server_end(server, client))  # the connection has the dead one's number
+        wait_until(lambda: len(server.living_children()) == 2)
+    expect_reply(client, WORD, look=LOOK)
+    client.close()
+    settle(server)
+    for _ in range(2):
+        expect_two_at_a_time(server, look="server.c, wait_readable: when is the highest looked for? A "
+                                          "worker that is started later may have a channel above all "
+                                          "that were there before")
 passed()
