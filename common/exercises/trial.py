@@ -86,18 +86,22 @@ class Stage:
 
     def __enter__(self):
         # What is handed in is nobody else's business: the outer folder stays closed, if the sandbox
-        # has a way of its own into the inner one.
-        self.outside = pathlib.Path(tempfile.mkdtemp(prefix="exercise-",
-                                                     dir=temporary_folder())).resolve()
-        if os.geteuid() == 0 and not isolated():
-            self.outside.chmod(0o755)
-        self.top = self.outside / "stage"
+        # has a way of its own into the inner one. Whoever is interrupted here leaves none behind.
+        closed = os.geteuid() != 0 or isolated()
         self.work = None
-        self.tests = self.top / "tests" / self.exercise.name
-        for folder in (self.top / "source", self.top / "programs", self.top / "include", self.tests):
-            folder.mkdir(parents=True)
-        for folder in (self.top, *self.top.rglob("*")):
-            folder.chmod(0o755)  # the sandbox may run as another user
+        self.outside = pathlib.Path(tempfile.mkdtemp(prefix="exercise-", dir=temporary_folder()))
+        try:
+            self.outside = self.outside.resolve()
+            self.outside.chmod(0o700 if closed else 0o755)
+            self.top = self.outside / "stage"
+            self.tests = self.top / "tests" / self.exercise.name
+            for folder in "source", "programs", "include", self.tests:
+                (self.top / folder).mkdir(parents=True)
+            for folder in (self.top, *self.top.rglob("*")):
+                folder.chmod(0o755)  # the sandbox may run as another user
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *unused):
