@@ -118,7 +118,7 @@ pictures: ## measure anew, and renew the plots that the READMEs show
 
 # ---- maintain -----------------------------------------------------------------------------------
 
-check: ## the tests, and all from lint to soak (half an hour)
+check: ## the tests, and all from lint to soak (an hour)
 	$(call answer,,common/setup.sh --check && tests/check.sh)
 
 # ---- teach --------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ project_tools   = common/setup.sh cc python3 curl ab llhttp && $(remake) -s proj
 project_judge   = $(exercise_environment) tests/exercises/project-http
 
 project: ## judge exercises/project-http (FROM=folder, SEED=, ONLY=7-*)
-	$(call answer,,$(project_tools) && $(project_judge)/judge.py $(if $(FROM),'$(FROM)'))
+	$(call answer,,$(project_tools) && $(project_judge)/judge.py $(if $(FROM),"$$FROM"))
 
 # ---- teach --------------------------------------------------------------------------------------
 

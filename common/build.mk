@@ -36,7 +36,7 @@ $(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
 # Behind what makes a file: two makes with different flags may be at work at once, and what the one has just
 # made is newer than what the other wants. Then it is not kept.
 alone = && { $(told_by) | cmp -s - $(flags) || { rm -f $@; \
-    echo "make: meanwhile another make builds in $(BUILD) with other flags: build elsewhere, such as BUILD=build/other" >&2; exit 1; }; }
+    printf '%s\n' 'make: meanwhile another make builds in $(BUILD) with other flags:' '    build elsewhere, such as BUILD=build/other' >&2; exit 1; }; }
 
 # ---- chapters ------------------------------------------------------------------------------
 
@@ -196,9 +196,9 @@ llhttp          = $(llhttp_headers) $(or $(llhttp_built),$(shell pkg-config --li
 # Others have written it: our warnings are not for it.
 $(BUILD)/llhttp/llhttp.a: $(llhttp_sources) $(flags)
 	@mkdir -p $(@D)/$$PPID
-	$(call say,archive,$@) cd $(@D)/$$PPID && \
+	$(call say,archive,$@) (cd $(@D)/$$PPID && \
 	    $(CC) $(CFLAGS) -w -isystem /usr/share/include/llhttp -c $(llhttp_sources) && $(AR) rcs $(@F) *.o && \
-	    mv -f $(@F) .. && cd .. && rm -rf $$PPID
+	    mv -f $(@F) .. && cd .. && rm -rf $$PPID) $(alone)
 
 # ---- compile_commands.json -------------------------------------------------------------------
 

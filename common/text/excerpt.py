@@ -24,7 +24,7 @@ EXCERPT = re.compile(r"^<!-- excerpt (\S+) (.*?) -->\n```\w*\n(.*?)^```\n", re.M
 BETWEEN = re.compile(r'"(.+)" to "(.+)"')
 SLIDE = 84  # columns
 # Blanks, a statement or none, and the comment behind it.
-COMMENT = re.compile(r"^( *)(.*?) *(?:(/\*) ((?:.|\n)*?)( \*/)|(#) (.*))$", re.M)
+COMMENT = re.compile(r"^( *)(.*?) *(?:(/\*) ((?:[^*]|\*(?!/))*?)( \*/)|(#) (.*))$", re.M)
 
 
 class Mistake(Exception):

@@ -72,10 +72,10 @@ def hand_in(top):
         folder(top, f"typo{i}", {**both, "01-1-zero/zero.c": BROKEN})
         expected[f"typo{i}"] = 0, 3, "zero.c:1:"
     # Moodle's and Canvas's names; two of one name.
-    (top / "Doe Jane_101_assignsubmission_file_").mkdir()
-    zipped(top / "Doe Jane_101_assignsubmission_file_/answers.zip", both)
-    folder(top, "Doe Jane_102_assignsubmission_file_", {"01-1-zero/zero.c": STARTER})
-    expected["Doe Jane (101)"], expected["Doe Jane (102)"] = (2, 3, ""), (0, 0, "7")
+    (top / "One Learner_101_assignsubmission_file_").mkdir()
+    zipped(top / "One Learner_101_assignsubmission_file_/answers.zip", both)
+    folder(top, "One Learner_102_assignsubmission_file_", {"01-1-zero/zero.c": STARTER})
+    expected["One Learner (101)"], expected["One Learner (102)"] = (2, 3, ""), (0, 0, "7")
     zipped(top / "roejohn_LATE_55_777_answers.zip", both)
     expected["roejohn"] = 2, 3, ""
     # What means harm, or is none.

@@ -279,7 +279,7 @@ def finds_answers_wherever_they_lie():
         good = {"01-1-zero": {"zero.c": GOOD}}
         for i, path in enumerate(["01-1-zero/zero.c", "a/b/c/exercises/01-1-zero/zero.c",
                                   "a/exercises/01-1-zero/zero.c",
-                                  "Doe Jane_42_assignsubmission_file_/work/01-1-zero/zero.c"]):
+                                  "One Learner_42_assignsubmission_file_/answers/01-1-zero/zero.c"]):
             write(top / f"{i}" / path)
             expect(taken(top / f"{i}") == good, f"{path}: {taken(top / f'{i}')}")
             with tarfile.open(top / f"{i}.tgz", "w:gz") as pack:
