@@ -39,6 +39,15 @@ static bool take(struct cmdline_option *option, const char *argument)
     size_t length = 0;
 
     option->value = argument;
+    if (option->most != 0) {
+        int64_t number;
+        if (!parse_number(argument, 1, option->most, &number)) {
+            warnx("-%c %s: not a number from 1 to %d", option->letter, argument, option->most);
+            return false;
+        }
+        option->number = (int)number;
+        return true;
+    }
     if (!option->values)
         return true;
     for (const char *const *value = option->values; *value; value++) {
@@ -59,11 +68,13 @@ struct cmdline cmdline_parse(int argc, char **argv, bool has_program)
          .argument = "PROGRAM",
          .help = "  -w PROGRAM  run this file as worker; PATH is not searched\n"
                  "              (\"worker\", in the folder of this program)\n"},
+        CMDLINE_START,
         {0},
     };
     struct cmdline cmdline = cmdline_parse_with(argc, argv, options);
 
     cmdline.program = options[0].value;
+    cmdline.start_ms = 1000 * options[1].number;
     return cmdline;
 }
 

@@ -10,13 +10,14 @@ struct cmdline {
     bool verbose;        /* -v */
     int workers;         /* WORKERS, 1 to WORKERS_MAX; by default 8 */
     const char *program; /* -w, where a server has it; by default NULL */
+    int start_ms;        /* -s, where a server has it: pool_config's; by default 10000 */
 };
 
 enum { WORKERS_MAX = 100000 };
 
 /*
  * Reads the command line of a server; one that runs its workers from a program of their own
- * passes true for `has_program` and gets option -w. The strings returned are argv's.
+ * passes true for `has_program` and gets options -w and -s. The strings returned are argv's.
  *
  * Does not return after -h (the usage on stdout, exit 0) or after a mistake (what is wrong and
  * the usage on stderr, exit 2). See getopt(3).
@@ -30,7 +31,17 @@ struct cmdline_option {
     const char *help;          /* its lines in the usage, each with its newline */
     const char *const *values; /* all that the argument may be, which NULL ends; NULL: anything */
     const char *value;         /* the default; after parsing what was given, which is argv's */
+    int most;                  /* the argument is a number from 1 to this; 0: it is none */
+    int number;                /* then this is the default, and what was given */
 };
+
+/* How long a worker has for its start: a program may load for longer than a copy of the server. */
+#define CMDLINE_START                                                                              \
+    {                                                                                              \
+        .letter = 's', .argument = "SECONDS",                                                      \
+        .help = "  -s SECONDS  the time a worker has from its birth to its first report (10)\n",   \
+        .most = 24 * 60 * 60, .number = 10                                                         \
+    }
 
 /* The same for a server with further options, at most 8 of them. */
 struct cmdline cmdline_parse_with(int argc, char **argv, struct cmdline_option options[]);

@@ -76,6 +76,7 @@ int main(int argc, char **argv)
         .stop = stop,
         .workers = cmdline->workers,
         .verbose = cmdline->verbose,
+        .start_ms = cmdline->start_ms,
         .context = &server,
         .ready = ready,
         .start = start,

@@ -91,6 +91,7 @@ static void choose(int argc, char **argv)
          .argument = "PROGRAM",
          .help = "  -w PROGRAM  the workers' program, with -m rights; a name without a slash\n"
                  "              lies beside this program (copies of this program)\n"},
+        CMDLINE_START,
         {0},
     };
 
@@ -99,6 +100,7 @@ static void choose(int argc, char **argv)
     server.cmdline = cmdline_parse_with(argc, argv, options);
     for (server.travel = travels; strcmp(server.travel->name, options[0].value) != 0;)
         server.travel++;
+    server.cmdline.start_ms = 1000 * options[2].number;
     if (!options[1].value)
         return;
     if (server.travel != travels) {
@@ -130,6 +132,7 @@ int main(int argc, char **argv)
         .stop = stop,
         .workers = cmdline->workers,
         .verbose = cmdline->verbose,
+        .start_ms = cmdline->start_ms,
         .ready = ready,
         .start = start,
     };

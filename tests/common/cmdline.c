@@ -51,6 +51,8 @@ static void every_option_is_read(void **state)
     assert_int_equal(cmdline.port, 80);
     assert_true(cmdline.verbose);
     assert_string_equal(cmdline.program, "/some/worker");
+    assert_int_equal(cmdline.start_ms, 10000);
+    assert_int_equal(parse(true, "-s", "120", NULL).start_ms, 120000);
     assert_int_equal(cmdline.workers, 12);
 }
 
@@ -169,7 +171,7 @@ static void help_names_the_program_where_there_is_one(void **state)
 {
     (void)state;
     assert_int_equal(in_child(ask_for_help_with_program), 0);
-    assert_non_null(strstr(said, "[-a ADDR] [-p PORT] [-v] [-w PROGRAM] [WORKERS]\n"));
+    assert_non_null(strstr(said, "[-a ADDR] [-p PORT] [-v] [-w PROGRAM] [-s SECONDS] [WORKERS]\n"));
 }
 
 static void give_a_third_value(void)
@@ -187,6 +189,30 @@ static void an_argument_that_is_none_of_the_values_is_a_mistake_that_lists_them(
     assert_non_null(strstr(said, ": -m third: not one of first, second\nusage: "));
     assert_non_null(strstr(said, " [-v] [-m MODE] [-f FILE] [WORKERS]\n"));
     assert_non_null(strstr(said, "\n  -m MODE     the first or the second (first)\n"));
+}
+
+static const char *start_time;
+
+static void give_a_start_time(void)
+{
+    parse(true, "-s", start_time, NULL);
+    _exit(3);
+}
+
+static void a_start_time_that_is_none_is_a_mistake(void **state)
+{
+    const char *wrong[] = {"0", "-1", "86401", "soon", "1s", ""};
+    char line[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        start_time = wrong[i];
+        int status = in_child(give_a_start_time);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 2);
+        snprintf(line, sizeof(line), ": -s %s: not a number from 1 to 86400\nusage: ", wrong[i]);
+        assert_non_null(strstr(said, line));
+    }
 }
 
 static void give_a_program_to_a_server_without(void)
@@ -267,6 +293,7 @@ int main(void)
         cmocka_unit_test(help_names_the_program_where_there_is_one),
         cmocka_unit_test(options_of_one_server_are_read_beside_those_of_all),
         cmocka_unit_test(an_argument_that_is_none_of_the_values_is_a_mistake_that_lists_them),
+        cmocka_unit_test(a_start_time_that_is_none_is_a_mistake),
         cmocka_unit_test(a_server_without_program_knows_no_option_for_it),
         cmocka_unit_test(the_announcement_names_address_port_and_workers),
         cmocka_unit_test(an_announcement_that_cannot_be_made_ends_the_program),

@@ -1198,7 +1198,8 @@ static void waits_when_processes_run_out(void **state)
 /* The server ends, with one line that says why. */
 static void expect_refusal(const char *program, const char *why)
 {
-    struct output output = run(built(subject->program), "-p", "0", "-w", program, "4", NULL);
+    struct output output =
+        run(built(subject->program), "-p", "0", "-s", start_seconds(), "-w", program, "4", NULL);
 
     if (output.status != 1 || output.out[0] != '\0' || !is_of_subject(output.err) ||
         strchr(output.err, '\n') != output.err + strlen(output.err) - 1 || !strstr(output.err, why))
@@ -1275,8 +1276,11 @@ static void refuses_a_worker_program_that_leaves_its_work_to_a_child(void **stat
 
 static void refuses_a_worker_program_that_never_reports(void **state)
 {
+    char why[64];
+
     (void)state;
-    expect_refusal_of("#!/bin/sh\nexec sleep 100\n", "has not reported for 10 seconds");
+    snprintf(why, sizeof(why), "has not reported for %s seconds", start_seconds());
+    expect_refusal_of("#!/bin/sh\nexec sleep 100\n", why);
 }
 
 static bool has_its_workers(void *server)
@@ -1290,7 +1294,8 @@ static void ends_by_sigterm_while_it_waits_for_its_workers(void **state)
 
     (void)state;
     write_program(path, "#!/bin/sh\nexec sleep 100\n");
-    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "4", NULL};
+    const char *arguments[] = {
+        built(subject->program), "-p", "0", "-s", start_seconds(), "-w", path, "4", NULL};
     struct server server = server_spawn(arguments);
     assert_true(wait_until(has_its_workers, &server));
     assert_int_equal(server_stop(&server), 0);
@@ -1307,7 +1312,8 @@ static void does_not_spin_on_a_worker_program_that_exits_when_it_is_idle(void **
     /* Each start adds a byte to a file. */
     write_program(path, "#!/bin/sh\nprintf x >>\"$0.starts\"\nprintf '\\0' >&0\n");
     snprintf(starts_path, sizeof(starts_path), "%s.starts", path);
-    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "1", NULL};
+    const char *arguments[] = {
+        built(subject->program), "-p", "0", "-s", start_seconds(), "-w", path, "1", NULL};
     clock_gettime(CLOCK_MONOTONIC, &begin);
     struct server server = server_start(arguments);
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* an interval to count in */
@@ -1330,7 +1336,8 @@ static struct server start_program(char *path, const char *first_lines)
     snprintf(text, sizeof(text), "#!/bin/sh\n%sexec '%s'\n", first_lines,
              built("chapters/05-exec-workers/worker"));
     write_program(path, text);
-    const char *arguments[] = {built(subject->program), "-p", "0", "-w", path, "4", NULL};
+    const char *arguments[] = {
+        built(subject->program), "-p", "0", "-s", start_seconds(), "-w", path, "4", NULL};
     struct server server = server_start(arguments);
     expect_service(&server);
     return server;
@@ -1370,7 +1377,7 @@ static void serves_on_while_its_worker_program_is_absent(void **state)
 
 static void replaces_a_worker_that_hangs_at_its_start(void **state)
 {
-    char path[] = "/tmp/worker-test-XXXXXX", hang[64];
+    char path[] = "/tmp/worker-test-XXXXXX", hang[64], words[64];
 
     (void)state;
     struct server server = start_program(path, "[ ! -e \"$0.hang\" ] || exec sleep 1000\n");
@@ -1378,7 +1385,8 @@ static void replaces_a_worker_that_hangs_at_its_start(void **state)
     snprintf(hang, sizeof(hang), "%s.hang", path);
     assert_int_equal(close(open(hang, O_CREAT | O_WRONLY, 0600)), 0);
     kill_one_worker(&server);
-    expected_words = "has not reported for 10 seconds";
+    snprintf(words, sizeof(words), "has not reported for %s seconds", start_seconds());
+    expected_words = words;
     assert_true(wait_until(has_said, &server));
     expect_service(&server);
     unlink(hang);

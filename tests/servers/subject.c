@@ -152,6 +152,11 @@ pid_t acceptor_of(pid_t server)
     return 0;
 }
 
+const char *start_seconds(void)
+{
+    return getenv("TEST_WRAPPER") ? "30" : "10";
+}
+
 /* What a command line of the subject begins with. Returns the number of arguments. */
 static int begin_arguments(const char *arguments[])
 {
@@ -160,6 +165,10 @@ static int begin_arguments(const char *arguments[])
     arguments[count++] = built(subject->program);
     for (const char *const *next = subject->arguments; *next; next++)
         arguments[count++] = strchr(*next, '/') ? source(*next) : *next;
+    if (subject->programs) {
+        arguments[count++] = "-s";
+        arguments[count++] = start_seconds();
+    }
     return count;
 }
 

@@ -52,6 +52,10 @@ bool is_of_subject(const char *errors);
 int at_least(int workers);
 int at_most(int workers);
 
+/* For option -s of a subject that runs programs: the default, or 30 where a test runs under a
+ * wrapper, such as valgrind, behind which a program starts slowly. */
+const char *start_seconds(void);
+
 /* The process ids of a server's workers: its children but for the acceptor. As children_of. */
 int workers_of(pid_t server, pid_t workers[], int room);
 
