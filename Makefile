@@ -42,7 +42,7 @@ tests: $(unit_tests) $(server_tests) $(soaks) $(registry)
 # Tests start Python some thousand times, and a worker of chapter 5 is in Python. The system's starts in a
 # tenth of the time that the python3 of a version manager takes, which is a script.
 test check check-exercises check-project mutants soak compare peers cost growth knee omission timeline pictures valgrind \
-    coverage: export PATH := /usr/bin:$(PATH)
+    book coverage: export PATH := /usr/bin:$(PATH)
 test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
 test: ## test everything (a minute)
@@ -102,6 +102,16 @@ timeline-%: ## the same of one server: NN, or 05-python
 
 report: ## all tables and plots measured so far, on one page
 	$(call answer,$(registry),common/setup.sh python3 && common/report/report.py)
+
+book: ## the course as a site, an EPUB and a PDF, in build/book
+	$(call answer,,common/setup.sh npm python3 sphinx chromium && $(remake) slides && \
+	    $(remake) -s $(BUILD)/book/node_modules && common/book/book.py)
+
+$(BUILD)/book/node_modules: common/book/package.json common/book/package-lock.json
+	@mkdir -p $(@D)
+	@cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund
+	@touch $@
 
 omission: ## stop a worker for 200 ms, and see which load notices
 	$(call answer,build,common/setup.sh gnuplot python3 && common/report/omission.py)

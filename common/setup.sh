@@ -19,7 +19,7 @@ required='cc git python3 gnuplot cmocka prove strace gdb ss nc pgrep man make'
 optional='apache2 xinetd socat'
 project='curl ab llhttp'
 maintenance='c++ clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin libfuzzer'
-maintenance="$maintenance chromium tidy npm codespell musl-gcc gcc-multilib"
+maintenance="$maintenance chromium tidy npm codespell musl-gcc gcc-multilib sphinx epubcheck"
 
 found_daemon() ( # in a folder that Debian does not put into everybody's PATH
     PATH=$PATH:${SBIN-/usr/sbin:/sbin}
@@ -43,6 +43,10 @@ found() {
     gcc-multilib) is_musl || [ "$(uname -m)" != x86_64 ] || echo 'int main(void) { return 0; }' |
         cc -m32 -x c - -o /dev/null 2>/dev/null ;;
     musl-gcc) is_musl || command -v musl-gcc >/dev/null ;;
+    sphinx) command -v sphinx-build >/dev/null && for python in /usr/bin/python3 python3; do
+        $python -c 'import sphinx, myst_parser, furo, sphinx_copybutton' 2>/dev/null && break
+    done ;;
+    epubcheck) [ -f /usr/share/java/epubcheck.jar ] || command -v epubcheck >/dev/null ;;
     llhttp) [ -f /usr/share/llhttp/llhttp.c ] || { command -v pkg-config >/dev/null && pkg-config --exists libllhttp; } ;;
     chromium) command -v chromium >/dev/null || found chromium-browser || found google-chrome ;;
     *) command -v "$1" >/dev/null ;;
@@ -99,6 +103,11 @@ package() { # TOOL MANAGER: the packages that bring the tool
     man:apk) echo mandoc man-pages ;;
     man:*) echo man-db man-pages ;;
     tidy:apk) echo tidyhtml ;;
+    sphinx:apt-get) echo python3-sphinx python3-myst-parser furo python3-sphinx-copybutton ;;
+    sphinx:dnf) echo python3-sphinx python3-myst-parser python3-furo python3-sphinx-copybutton ;;
+    sphinx:pacman) echo python-sphinx python-myst-parser python-sphinx-furo python-sphinx-copybutton ;;
+    sphinx:apk) echo py3-sphinx py3-myst-parser py3-furo py3-sphinx-copybutton ;;
+    epubcheck:apt-get) echo epubcheck default-jre-headless ;;
     ab:dnf) echo httpd-tools ;;
     ab:pacman) echo apache ;;
     ab:*) echo apache2-utils ;;

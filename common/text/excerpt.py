@@ -32,7 +32,7 @@ class Mistake(Exception):
 
 
 def definition(lines, name):
-    """The lines of a function, struct, union or enum, with the comment above it."""
+    """The first and the last line of a function, struct, union or enum, with the comment above it."""
     begins = [i for i, line in enumerate(lines)
               if re.match(rf"[a-z_].*\b{re.escape(name)}(\(.*[^;]| \{{)$|^def {re.escape(name)}\(", line)]
     if len(begins) != 1:
@@ -43,7 +43,7 @@ def definition(lines, name):
         raise Mistake(f"{name} has no end")
     if begin > 0 and lines[begin - 1].endswith("*/"):
         begin = next(i for i in range(begin - 1, -1, -1) if lines[i].lstrip().startswith("/*"))
-    return lines[begin:end + 1]
+    return begin, end
 
 
 def between(lines, first, last):
@@ -53,18 +53,23 @@ def between(lines, first, last):
     end = next((i for i in range(begins[0], len(lines)) if last in lines[i]), None)
     if end is None:
         raise Mistake(f'"{last}" does not follow "{first}"')
-    return lines[begins[0]:end + 1]
+    return begins[0], end
 
 
-def taken_from_source(path, what):
-    """The text of an excerpt, as its source has it now."""
+def place(path, what):
+    """Where an excerpt stands in its source now: the number of its first line, and its lines."""
     source = ROOT / path
     if not source.is_file():
         raise Mistake("there is no such file")
     lines = source.read_text().splitlines()
     found = BETWEEN.fullmatch(what)
-    lines = between(lines, *found.groups()) if found else definition(lines, what)
-    return textwrap.dedent("\n".join(lines)) + "\n"
+    begin, end = between(lines, *found.groups()) if found else definition(lines, what)
+    return begin + 1, lines[begin:end + 1]
+
+
+def taken_from_source(path, what):
+    """The text of an excerpt, as its source has it now."""
+    return textwrap.dedent("\n".join(place(path, what)[1])) + "\n"
 
 
 def for_a_slide(code):

@@ -1,0 +1,21 @@
+// The quizzes answer: a choice shows what is behind it. Without scripts the answers stand folded below.
+document.addEventListener("change", event => {
+    const fieldset = event.target.closest(".question fieldset");
+    if (!fieldset)
+        return;
+    for (const why of fieldset.querySelectorAll(".why"))
+        why.hidden = true;
+    const label = event.target.closest("label"), why = label.nextElementSibling;
+    why.hidden = false;
+    fieldset.dataset.answered = label.className;
+});
+for (const why of document.querySelectorAll(".question .why"))
+    why.setAttribute("role", "status");
+// What scrolls sideways scrolls by the keyboard, too.
+function reachable() {
+    for (const box of document.querySelectorAll("div.highlight pre, .table-wrapper"))
+        if (box.scrollWidth > box.clientWidth)
+            box.tabIndex = 0;
+}
+addEventListener("load", reachable);
+addEventListener("resize", reachable);
