@@ -144,10 +144,7 @@ quiz: ## ten questions on each chapter, to print; answers apart
 	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && slides/quiz.py)
 
 $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
-	@mkdir -p $(@D)
-	@cp $^ $(@D)
-	cd $(@D) && npm ci --no-audit --no-fund
-	@touch $@
+	$(run)mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && npm ci --no-audit --no-fund && touch $(@F)
 
 # ---- maintain -----------------------------------------------------------------------------------
 
@@ -236,10 +233,10 @@ autograder: ## a zip for Gradescope (EXERCISES='01-1 04-2': only these)
 # ---- maintain -----------------------------------------------------------------------------------
 
 exercise-tools: $(exercise_tools)
-	@:
+	$(run):
 
 project-tools: $(exercise_tools) $(llhttp_built)
-	@mkdir -p $(BUILD)/llhttp && echo '$(llhttp)' >$(BUILD)/llhttp/flags.$$$$ && mv $(BUILD)/llhttp/flags.$$$$ $(BUILD)/llhttp/flags
+	$(run)mkdir -p $(BUILD)/llhttp && echo '$(llhttp)' >$(BUILD)/llhttp/flags.$$$$ && mv $(BUILD)/llhttp/flags.$$$$ $(BUILD)/llhttp/flags
 
 check-project: ## the project: starter, solution, wrong projects
 	@$(project_tools)
@@ -258,10 +255,10 @@ clean: ## remove all that was made, but for what is yours, in mine/
 of = $(filter $(BUILD)/chapters/$*-% $(BUILD)/tests/chapters/$*-% $(BUILD)/tests/servers/contract-$*% $(BUILD)/tests/servers/faults-$*% tests/chapters/$*-%,$(1))
 
 there_is = $(if $(filter $*,$(numbers)),:, \
-    echo "make: there is no chapter \"$*\"; say one of: $(numbers)" >&2; exit 2)
+    echo "make: there is no chapter \"$*\"; say one of: $(numbers)" >&2; exit 1)
 
 build-%: $$(call of,$(programs)) $(BUILD)/common/load/load $(registry)
-	@$(there_is)
+	$(run)$(there_is)
 	$(call there,$@: $(words $(call of,$(programs))) programs are in $(BUILD)/chapters/$(filter $*-%,$(chapters)))
 
 test-%: ## test chapter NN alone

@@ -11,11 +11,12 @@ ifneq ($(findstring musl-gcc,$(CC)),)
     WARNINGS += -Wno-sign-conversion -idirafter /usr/include -idirafter /usr/include/$(shell cc -print-multiarch)
 endif
 
-# What make does is said in a word and a file; `make V=1` prints the commands.
-say = @$(if $(V),set -x;,printf '%-8s%s\n' $(1) $(2);)
+# All recipes of this file, and of what chapters build, begin with $(run): see common/front.mk. What they do is said
+# in a word and a file; `make V=1` prints the commands.
+say = $(run)mkdir -p $(@D) && $(if $(V),set -x,printf '%-8s%s\n' $(1) $(2)) &&
 
 # And at the end, what is there now; not when make makes it for something else (-s).
-there = @$(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),:,echo "$(1)")
+there = $(run)$(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),:,echo "$(1)")
 
 # What Python compiles, too.
 export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
@@ -29,9 +30,9 @@ compiler := $(firstword $(CC))
 told_by  = { $(CC) --version 2>&1 | head -n 1; printf '%s\n' $(foreach name,CC CFLAGS CPPFLAGS LDFLAGS,$(call quoted,$(name) = $($(name)))); }
 
 $(flags): $(shell $(told_by) | cmp -s - $(flags) 2>/dev/null || echo always)
-	@common/setup.sh $(or $(filter cc gcc,$(compiler)),--alone $(filter clang musl-gcc,$(compiler)))
-	@mkdir -p $(@D)
-	@$(told_by) >$@.$$$$ && mv -f $@.$$$$ $@
+	$(run)common/setup.sh $(or $(filter cc gcc,$(compiler)),--alone $(filter clang musl-gcc,$(compiler)))
+	$(run)mkdir -p $(@D)
+	$(run)$(told_by) >$@.$$$$ && mv -f $@.$$$$ $@
 
 # Behind what makes a file: two makes with different flags may be at work at once, and what the one has just
 # made is newer than what the other wants. Then it is not kept.
@@ -87,8 +88,8 @@ row = printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' '$(1)' '$($(1).chapter)' '$($(1).pro
     '$($(1).arguments)' '$($(1).label)' '$($(1).family)' '$($(1).can)'
 
 $(registry): always
-	@mkdir -p $(@D)
-	@{ printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' $(columns); $(foreach server,$(servers),$(call row,$(server)); )} >$@.$$$$; \
+	$(run)mkdir -p $(@D)
+	$(run){ printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' $(columns); $(foreach server,$(servers),$(call row,$(server)); )} >$@.$$$$; \
 	    cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv -f $@.$$$$ $@
 
 .PHONY: always
@@ -117,11 +118,9 @@ $(programs): %: %.o $(library)
 # A library that growth.py preloads into a server, to give it memory.
 ballast := $(BUILD)/common/report/ballast.so
 $(ballast): common/report/ballast.c $(flags)
-	@mkdir -p $(@D)
 	$(call say,link,$@) $(compile) -shared -fPIC $< -o $@ $(alone)
 
 $(BUILD)/%.o: %.c $(flags)
-	@mkdir -p $(@D)
 	$(call say,compile,$<) $(compile) -c $< -o $@ $(alone)
 
 # The library that writes down what servers do: see its source. It is loaded into programs that are not
@@ -131,7 +130,6 @@ trace := $(BUILD)/common/trace/trace.so
 plain  = $(filter-out -fsanitize% -fno-sanitize% --coverage,$(compile))
 
 $(trace): common/trace/trace.c $(flags)
-	@mkdir -p $(@D)
 	$(call say,link,$@) $(plain) -fPIC -shared -Wl,-z,now $< $(LDFLAGS) -ldl -o $@ $(alone)
 
 .SECONDEXPANSION:
@@ -169,16 +167,15 @@ $(unit_tests) $(suites): %: %.o $(support) $(library)
 	    $$(pkg-config --libs cmocka) -lm -o $@ $(alone)
 
 $(server_tests) $(soaks): $$(@D)/$$(firstword $$(subst -, ,$$(@F)))
-	@ln -sf $(<F) $@
+	$(run)ln -sf $(<F) $@
 
 # A server to measure load by; no test.
 $(BUILD)/tests/accuracy/slow: tests/accuracy/slow.c $(library) $(flags)
-	@mkdir -p $(@D)
 	$(call say,link,$@) $(compile) $< $(library) $(LDFLAGS) -lm -o $@ $(alone)
 
 # What an older tree has built may have the name that is now a folder's.
 $(BUILD)/tests/%.o: tests/%.c $(flags) | test-tools
-	@if [ -f $(@D) ]; then rm -f $(@D); fi; mkdir -p $(@D)
+	$(run)if [ -f $(@D) ]; then rm -f $(@D); fi
 	$(call say,compile,$<) $(compile) -Itests -DSOURCE_ROOT='"$(CURDIR)"' $$(pkg-config --cflags cmocka) -c $< -o $@ $(alone)
 
 # The exercises and their sandbox are tested by scripts: what is quick belongs to `make test`.
@@ -195,8 +192,7 @@ llhttp          = $(llhttp_headers) $(or $(llhttp_built),$(shell pkg-config --li
 
 # Others have written it: our warnings are not for it.
 $(BUILD)/llhttp/llhttp.a: $(llhttp_sources) $(flags)
-	@mkdir -p $(@D)/$$PPID
-	$(call say,archive,$@) (cd $(@D)/$$PPID && \
+	$(call say,archive,$@) (mkdir -p $(@D)/$$PPID && cd $(@D)/$$PPID && \
 	    $(CC) $(CFLAGS) -w -isystem /usr/share/include/llhttp -c $(llhttp_sources) && $(AR) rcs $(@F) *.o && \
 	    mv -f $(@F) .. && cd .. && rm -rf $$PPID) $(alone)
 
@@ -217,7 +213,7 @@ commands = $(call entries,$(once),$(wildcard common/*.c common/*/*.c)) \
 
 .PHONY: test-tools
 test-tools:
-	@common/setup.sh cmocka prove python3
+	$(run)common/setup.sh cmocka prove python3
 
 # Not in build/bare, where a whole system may lie.
 -include $(shell find $(BUILD) -path $(BUILD)/bare -prune -o -name '*.d' -type f -print 2>/dev/null)

@@ -148,10 +148,50 @@ def test_a_command_that_says_what_is_wrong_has_the_last_word():
     tap.expect_in("Why: solutions/01-1-zombies/README.md", out)
 
 
-def test_what_an_answer_needs_is_made_first_and_may_fail():
-    out, err = make("accuracy", "CC=false", status=1)
-    assert re.search(r"^compile ", out, re.M) and "*** [" in err, out + err
+def test_of_what_is_not_c_the_compiler_has_the_last_word():
+    file = "chapters/04-prefork-select/onefile.c"
+    source = TREE / file
+    right = source.read_bytes()
+    source.write_text('#error "not yet"\n')
+    for goals in (["build-04"], ["-k", "build-04"], ["-j2", "-s", f"build/{file[:-1]}o"],
+                  ["test-04"], ["chapter-04"], ["-s", "-C", str(source.parent), "build"]):
+        out, err = make(*goals, status=1)
+        tap.expect_in(f"compile {file}", out)
+        assert re.match(rf"{file}:1:2: error: #error .*\n[^*]*$", err), err
+        assert "TEST_ONLY" not in err and not re.search("^make", err, re.M), err
+    source.write_bytes(right)
     shutil.rmtree(TREE / "build")
+
+
+def test_a_compiler_that_was_killed_is_told_in_a_line():
+    short_lived = TREE / "short-lived-cc"
+    short_lived.write_text('#!/bin/sh\ncase $1 in --version) ;; *) kill -KILL $$ ;; esac\n')
+    short_lived.chmod(0o755)
+    for goals in ["build/common/echo.o"], ["-s", "-k", "build/common/echo.o"], ["accuracy"]:
+        _, err = make("CC=./short-lived-cc", *goals, status=1 if goals == ["accuracy"] else 2)
+        assert len(re.findall(r"^make.*: \*\*\* .*Error 137$", err, re.M)) == 1, err
+    shutil.rmtree(TREE / "build")
+
+
+def test_whoever_asks_whether_all_is_made_is_told_and_nothing_is():
+    goal = "build/common/echo.o"
+    tap.equal(make("-q", goal, status=1), ("", ""))
+    assert not (TREE / goal).exists()
+    make(goal)
+    tap.equal(make("-q", goal), ("", ""))
+    shutil.rmtree(TREE / "build")
+
+
+def test_every_recipe_that_builds_runs_where_make_is_silent():
+    for file in TREE / "common/build.mk", *TREE.glob("chapters/*/programs.mk"):
+        for recipe in re.findall(r"^\t(.*)", file.read_text().replace("\\\n", ""), re.M):
+            assert recipe.startswith(("$(run)", "$(call say,", "$(call there,")), (file, recipe)
+    text = (TREE / "Makefile").read_text().replace("\\\n", "")
+    for target in ("build", "build-%", "exercise-tools", "project-tools",
+                   "$(BUILD)/slides/node_modules"):
+        recipes, = re.findall(rf"^{re.escape(target)}: .*\n((?:\t.*\n)+)", text, re.M)
+        for recipe in recipes.splitlines():
+            assert recipe.startswith(("\t$(run)", "\t$(call there,")), (target, recipe)
 
 
 def test_whoever_makes_slides_without_npm_is_told_just_what_is_missing():
@@ -252,7 +292,7 @@ def test_what_was_made_while_others_asked_for_other_flags_is_not_kept():
     slow.write_text('#!/bin/sh\ncase "$*" in *arguments.c*) MAKEFLAGS= make -s build/flags CC=gcc CFLAGS=-O0 ;; esac\nexec cc "$@"\n')
     slow.chmod(0o755)
     goal = "build/common/arguments.o"
-    _, err = make("-s", goal, "CC=./slow-cc", status=2)
+    _, err = make("-s", goal, "CC=./slow-cc", status=1)
     assert "meanwhile another make builds in build with other flags" in err, err
     assert not (TREE / goal).exists()
     make("-s", goal)
@@ -305,8 +345,8 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
 
 def test_who_chooses_another_compiler_is_asked_for_nothing_but_that():
     path = path_without("clang", "gdb")  # gdb: something else that may be missing
-    _, err = make("build/flags", "CC=clang", "DEPS=ask", status=2, PATH=path)
-    assert re.match(r"setup: missing: clang; .*\n", err), err
+    _, err = make("build/flags", "CC=clang", "DEPS=ask", status=1, PATH=path)
+    assert re.fullmatch(r"setup: missing: clang; .*\n", err), err
 
 
 # ---- compile_commands.json -----------------------------------------------------------------------
