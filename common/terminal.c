@@ -31,6 +31,20 @@ static int columns(const char *text, size_t length)
     return count;
 }
 
+/* A word, with a blank for each no-break space. */
+static void print_word(FILE *out, const char *word, size_t length)
+{
+    const size_t width = strlen(NO_BREAK);
+
+    for (size_t i = 0; i < length; i++)
+        if (length - i >= width && memcmp(word + i, NO_BREAK, width) == 0) {
+            putc(' ', out);
+            i += width - 1;
+        } else {
+            putc(word[i], out);
+        }
+}
+
 void print_wrapped(FILE *out, const char *text)
 {
     int width = terminal_width(fileno(out));
@@ -43,10 +57,10 @@ void print_wrapped(FILE *out, const char *text)
         length = blanks + strcspn(text + blanks, " ");
         if (column > indent && column + columns(text, length) > width) {
             column = fprintf(out, "\n%*s", indent + 2, "") - 1;
-            fwrite(text + blanks, 1, length - blanks, out);
+            print_word(out, text + blanks, length - blanks);
             column += columns(text + blanks, length - blanks);
         } else {
-            fwrite(text, 1, length, out);
+            print_word(out, text, length);
             column += columns(text, length);
         }
     }

@@ -12,9 +12,11 @@ int terminal_width(int fd);
 
 /*
  * Prints a line of text, UTF-8 without a newline, and the newline. What does not fit goes on in
- * further lines behind two blanks more than the text begins with. Lines end between words only. As
- * with fprintf(3), ferror says later whether it could be written.
+ * further lines behind two blanks more than the text begins with. Lines end between words only, and
+ * not where the text has NO_BREAK, which is printed as a blank. As with fprintf(3), ferror says
+ * later whether it could be written.
  */
+#define NO_BREAK "\u00a0"
 void print_wrapped(FILE *out, const char *text);
 
 #endif

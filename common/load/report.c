@@ -94,7 +94,7 @@ void report_table(const struct options *options, const struct result *result, in
     putchar('\n');
 }
 
-/* A line of the report in words: as printf, and in lines that fit. */
+/* A line of the report in words: as printf, and in lines that fit. A number stays with its name. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
     char line[512];
@@ -120,11 +120,11 @@ static void say_head(const struct options *options, const struct result *result)
         snprintf(load, sizeof(load), "open loop, %.10g/s%s", options->rate,
                  options->fixed ? " evenly" : "");
     else
-        snprintf(load, sizeof(load), "%" PRId64 " client%s", options->at_once,
+        snprintf(load, sizeof(load), "%" PRId64 NO_BREAK "client%s", options->at_once,
                  plural(options->at_once));
     if (options->wait > 0)
         snprintf(wait, sizeof(wait), " waiting %.10g ms in between", (double)options->wait / 1e6);
-    say("%" PRId64 " connection%s to %s port %d: %s%s, %" PRId64 " message%s of %" PRId64
+    say("%" PRId64 " connection%s to %s port" NO_BREAK "%d: %s%s, %" PRId64 " message%s of %" PRId64
         " byte%s each",
         result->finished, plural(result->finished), options->address, options->port, load, wait,
         options->messages, plural(options->messages), options->bytes, plural(options->bytes));
@@ -133,10 +133,12 @@ static void say_head(const struct options *options, const struct result *result)
 /* How well load itself has kept to the schedule. */
 static void say_schedule(const struct options *options, const struct result *result)
 {
-    say("  %.1f connections/s achieved of %.10g asked for, in %.2f s; at most %" PRId64 " at once",
+    say("  %.1f connections/s achieved of %.10g asked for, in %.2f" NO_BREAK
+        "s; at most %" PRId64 NO_BREAK "at" NO_BREAK "once",
         achieved(options, result), options->rate, schedule_seconds(result), result->most_at_once);
-    say("  started behind schedule by, in µs: p50 %.1f, p99 %.1f, max %.1f", us(&result->late, 50),
-        us(&result->late, 99), us(&result->late, 100));
+    say("  started behind schedule by, in µs: p50" NO_BREAK "%.1f, p99" NO_BREAK
+        "%.1f, max" NO_BREAK "%.1f",
+        us(&result->late, 50), us(&result->late, 99), us(&result->late, 100));
     if (result->held > 0)
         say("  not an open loop all the time: %" PRId64 " had to wait until fewer than %" PRId64
             " were open",
@@ -151,27 +153,33 @@ void report_text(const struct options *options, const struct result *result, int
 
     say_head(options, result);
     const int64_t *ended = result->outcomes;
-    say("  %" PRId64 " ok, %" PRId64 " refused, %" PRId64 " reset, %" PRId64 " cut short, %" PRId64
-        " corrupt, %" PRId64 " timed out",
+    say("  %" PRId64 NO_BREAK "ok, %" PRId64 NO_BREAK "refused, %" PRId64 NO_BREAK
+        "reset, %" PRId64 NO_BREAK "cut" NO_BREAK "short, %" PRId64 NO_BREAK
+        "corrupt, %" PRId64 NO_BREAK "timed" NO_BREAK "out",
         ended[OK], ended[REFUSED], ended[RESET], ended[CUT_SHORT], ended[CORRUPT],
         ended[TIMED_OUT]);
     if (result->failed)
         say("  stopped early: %" PRId64 " more could not be made", unfinished(result));
     if (result->latencies.count == 0)
         return;
-    say("  latency in µs: p50 %.1f, p90 %.1f, p99 %.1f, p99.9 %.1f, max %.1f",
+    say("  latency in µs: p50" NO_BREAK "%.1f, p90" NO_BREAK "%.1f, p99" NO_BREAK
+        "%.1f, p99.9" NO_BREAK "%.1f, max" NO_BREAK "%.1f",
         us(&result->latencies, 50), us(&result->latencies, 90), us(&result->latencies, 99),
         us(&result->latencies, 99.9), us(&result->latencies, 100));
     if (result->outcomes[TIMED_OUT] > 0)
-        say("  %" PRId64 " of these timed out, and count with the %" PRId64 " s of -t or more",
+        say("  %" PRId64 " of these timed out, and count with the %" PRId64 NO_BREAK
+            "s of -t or more",
             result->outcomes[TIMED_OUT], options->timeout);
     if (options->rate > 0)
         say_schedule(options, result);
     else
-        say("  %.0f connections/s for %.2f s", achieved(options, result), seconds(result));
+        say("  %.0f connections/s for %.2f" NO_BREAK "s", achieved(options, result),
+            seconds(result));
     if (server_ns != -1)
-        snprintf(server, sizeof(server), ", server %.1f", each(result, (double)server_ns / 1e3));
-    say("  CPU in µs a connection: load %.1f%s; load was busy for %.0f %% of the time",
+        snprintf(server, sizeof(server), ", server" NO_BREAK "%.1f",
+                 each(result, (double)server_ns / 1e3));
+    say("  CPU in µs a connection: load" NO_BREAK "%.1f%s; load was busy for %.0f" NO_BREAK
+        "%% of the time",
         each(result, result->cpu_us), server, result->cpu_us / seconds(result) / 1e4);
 }
 

@@ -94,6 +94,14 @@ static void a_word_is_never_broken(void **state)
     expect("10", "to /a/path/that/is/long or", "to\n  /a/path/that/is/long\n  or\n");
 }
 
+static void a_name_stays_with_its_number(void **state)
+{
+    (void)state;
+    expect("12", "p50" NO_BREAK "1, max" NO_BREAK "2", "p50 1, max 2\n");
+    expect("11", "p50" NO_BREAK "1, max" NO_BREAK "2", "p50 1,\n  max 2\n");
+    expect("5", "µ" NO_BREAK "ends" NO_BREAK, "µ ends \n");
+}
+
 static void characters_are_counted_and_not_bytes(void **state)
 {
     (void)state;
@@ -109,6 +117,7 @@ int main(void)
         cmocka_unit_test_setup(without_a_terminal_it_is_80, no_columns),
         cmocka_unit_test(a_line_ends_between_words),
         cmocka_unit_test(a_word_is_never_broken),
+        cmocka_unit_test(a_name_stays_with_its_number),
         cmocka_unit_test(characters_are_counted_and_not_bytes),
     };
 

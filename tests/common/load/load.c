@@ -563,6 +563,32 @@ static void a_report_is_in_lines_that_fit(void **state)
     assert_int_equal(output.status, 0);
 }
 
+static void no_line_of_a_report_ends_between_a_name_and_its_number(void **state)
+{
+    static const char *const names[] = {"p50", "p90", "p99", "p99.9", "max", "server", "port"};
+    static const char *const what[] = {"ok", "refused", "reset", "corrupt", "client", "s", "%"};
+    char columns[16], pid[32];
+
+    (void)state;
+    start(serve_well);
+    snprintf(pid, sizeof(pid), "-P%d", (int)server);
+    for (int width = 24; width <= 64; width++) {
+        snprintf(columns, sizeof(columns), "%d", width);
+        setenv("COLUMNS", columns, 1);
+        load("-c", "1", "-n", "4", pid, NULL);
+        for (char *line = strtok(output.out, "\n"); line; line = strtok(NULL, "\n")) {
+            const char *last = strrchr(line, ' ');
+            const char *first = line + strspn(line, " ");
+            for (size_t i = 0; last && i < sizeof(names) / sizeof(*names); i++)
+                assert_string_not_equal(last + 1, names[i]);
+            for (size_t i = 0; i < sizeof(what) / sizeof(*what); i++)
+                assert_true(strcspn(first, " ,;") != strlen(what[i]) ||
+                            strncmp(first, what[i], strlen(what[i])) != 0);
+        }
+    }
+    setenv("COLUMNS", "120", 1);
+}
+
 static void clients_may_wait_between_connections(void **state)
 {
     (void)state;
@@ -1170,6 +1196,7 @@ int main(void)
         TEST(without_the_server_s_cpu_time_the_rest_is_reported),
         TEST(the_report_says_the_same_in_words),
         TEST(a_report_is_in_lines_that_fit),
+        TEST(no_line_of_a_report_ends_between_a_name_and_its_number),
         TEST(clients_may_wait_between_connections),
         TEST(percentiles_rise),
         TEST(the_server_s_cpu_time_is_measured_on_request),
