@@ -5,15 +5,17 @@
 #                          for each goal that has another name here both, as chapter-4=chapter-04
 #
 # What there is stands in the Makefile: targets, with a text behind `##`, under `# ---- GROUP`. In a name, %
-# is a chapter (NN), or an exercise where the text speaks of NN-K.
+# is a chapter (NN), one that has a server where the text speaks of server NN, or an exercise where it speaks of NN-K.
 set -u
 LC_ALL=C
 export LC_ALL
 
-chapters=
+chapters='' serving=''
 for room in chapters/[0-9]*/; do
-    room=${room#chapters/}
-    chapters="$chapters ${room%%-*}"
+    number=${room#chapters/}
+    number=${number%%-*}
+    chapters="$chapters $number"
+    ! grep -qs '^servers *+=' "$room/programs.mk" || serving="$serving $number"
 done
 
 # The targets that have a text, a line each: group, name and text, with tabs between.
@@ -118,7 +120,7 @@ may_write() {
 
 # Targets, typing errors, and numbers. Prints lines "say WORDS" and "GOAL=TARGET".
 understood() { # GOAL ...
-    printf '%s\n' "$@" | awk -v chapters="$chapters" '
+    printf '%s\n' "$@" | awk -v chapters="$chapters" -v serving="$serving" '
         function smaller(a, b) { return a < b ? a : b }
 
         # How many letters one has to add, leave out, change or exchange.
@@ -145,6 +147,9 @@ understood() { # GOAL ...
             return found
         }
 
+        # Those that the target is for.
+        function chapters_of(word) { return word in of_servers ? serving : chapters }
+
         # The number of a chapter or exercise, as it is written here; "" if there is none.
         function proper(word, number,    rest) {
             if (number ~ /^[1-9](-|$)/) number = "0" number
@@ -156,7 +161,7 @@ understood() { # GOAL ...
             if (kind[word] == "name") return number
             rest = number
             if (word in server) sub(/-.*/, "", rest)
-            return rest in chapter ? number : ""
+            return index(chapters_of(word) " ", " " rest " ") ? number : ""
         }
 
         function example(word) {
@@ -166,10 +171,17 @@ understood() { # GOAL ...
         function which(word) {
             if (kind[word] == "exercise") return "make " word "-NN-K; make exercises lists them all"
             if (kind[word] == "name") return "make " word "-NAME; make help says more"
-            return "make " word "-NN; NN is one of:" chapters
+            return "make " word "-NN; NN is one of:" chapters_of(word)
         }
 
-        function others(word) { return kind[word] == "exercise" ? "make exercises lists them all" : "say one of:" chapters }
+        function others(word) { return kind[word] == "exercise" ? "make exercises lists them all" : "say one of:" chapters_of(word) }
+
+        function absent(word, number,    rest) {
+            rest = (number ~ /^[1-9](-|$)/ ? "0" : "") number
+            sub(/-.*/, "", rest)
+            if (word in of_servers && index(chapters " ", " " rest " ")) return "chapter " rest " has no server"
+            return "there is no " kind[word] " \"" number "\""
+        }
 
         function named(word) { return word in kind && kind[word] == "name" }
 
@@ -185,9 +197,8 @@ understood() { # GOAL ...
         }
 
         BEGIN {
-            numbers = split(chapters, number_of)
-            for (i = 1; i <= numbers; i++) chapter[number_of[i]]
-            first_chapter = number_of[1]
+            split(chapters, chapter)
+            first_chapter = chapter[1]
             read_exercises("exercises/list")
             if (ENVIRON["OVERLAY"] != "") read_exercises(ENVIRON["OVERLAY"] "/exercises/list")
             while ((getline line < "Makefile") > 0) {
@@ -203,6 +214,7 @@ understood() { # GOAL ...
                     if (!takes_number) continue
                     if (!(name in kind)) kind[name] = "chapter"
                     if (about ~ /## /) kind[name] = about ~ /NN-K/ ? "exercise" : about ~ /NN/ ? "chapter" : "name"
+                    if (about ~ /## .*server:? NN/) of_servers[name]
                     if (about ~ /## .*[0-9]-[a-z]/) server[name] # such as 05-python, too
                 }
             }
@@ -221,7 +233,7 @@ understood() { # GOAL ...
             sub(/^-/, "", number)
             if (word in kind && $0 == word "-" number) {
                 target = proper(word, number)
-                if (target == "") say("there is no " kind[word] " \"" number "\"; " others(word))
+                if (target == "") say(absent(word, number) "; " others(word))
                 else if (target != number) print $0 "=" word "-" target
                 next
             }

@@ -105,6 +105,16 @@ def test_what_lacks_a_number_is_asked_for_it():
     answers("which name? make fact-NAME; make help says more", "fact")
 
 
+def test_of_what_is_for_servers_the_chapters_that_have_one_are_named():
+    serving = "01 04 05 06 07"
+    answers(f"which chapter? make live-NN; NN is one of: {serving}", "live")
+    for goal in "live-02", "live-2", "timeline-02", "timeline-02-odd":
+        answers(f"chapter 02 has no server; say one of: {serving}", goal)
+    answers(f'there is no chapter "99"; say one of: {serving}', "live-99")
+    out, _ = make("-n", "live-6-lock")
+    assert "live.py '06-lock'" in out, out
+
+
 def test_what_is_not_there_is_told():
     answers('there is no exercise "9-9"; make exercises lists them all', "hint-9-9")
     _, err = make("chapter-99", status=1)
