@@ -66,7 +66,7 @@ const char *children_impossible(void)
         char of_children[64] = "";
         if (readlink(path, of_children, sizeof(of_children) - 1) == -1 ||
             strcmp(own, of_children) != 0)
-            return "children would be born in another PID namespace (unshare -p without -f?)";
+            return "children would be in another PID namespace (unshare -p without -f?)";
     }
     return NULL;
 }

@@ -411,7 +411,10 @@ int pool_run(const struct pool_config *config)
     pool->connection = -1;
     pool->places = workers_open(config->workers);
     if (!pool->places) {
-        say(pool, "no workers: %s", errno == EXDEV ? children_impossible() : strerror(errno));
+        if (errno == EXDEV)
+            say(pool, "%s", children_impossible());
+        else
+            say(pool, "no workers: %s", strerror(errno));
         free(pool);
         return -1;
     }
@@ -423,8 +426,8 @@ int pool_run(const struct pool_config *config)
     int most = FD_SETSIZE - 1 - pool->highest; /* channels are above */
 
     if (config->workers > most) {
-        say(pool, "%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; at most %d",
-            config->workers, FD_SETSIZE, most > 0 ? most : 0);
+        say(pool, "%d workers: select can watch at most %d (FD_SETSIZE is %d)", config->workers,
+            most > 0 ? most : 0, FD_SETSIZE);
     } else {
         FD_SET(config->stop, &pool->watched);
         FD_SET(workers_descriptor(pool->places), &pool->watched);

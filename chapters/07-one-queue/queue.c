@@ -583,7 +583,10 @@ static struct supervisor *prepare(const struct pool_config *config)
     supervisor->places = workers_open((int)places);
     if (supervisor->places)
         return supervisor;
-    say(config, "no workers: %s", errno == EXDEV ? children_impossible() : strerror(errno));
+    if (errno == EXDEV)
+        say(config, "%s", children_impossible());
+    else
+        say(config, "no workers: %s", strerror(errno));
     release(supervisor);
     return NULL;
 }

@@ -299,9 +299,8 @@ int main(int argc, char **argv)
         log_failure("cannot listen on %s port %d", cmdline.address, cmdline.port);
     int most = FD_SETSIZE - 1 - (listener > signals ? listener : signals); /* channels are above */
     if (cmdline.workers > most) {
-        log_line("%d workers: select cannot watch descriptors from %d (FD_SETSIZE) up; "
-                 "at most %d",
-                 cmdline.workers, FD_SETSIZE, most > 0 ? most : 0);
+        log_line("%d workers: select can watch at most %d (FD_SETSIZE is %d)", cmdline.workers,
+                 most > 0 ? most : 0, FD_SETSIZE);
         return EXIT_FAILURE;
     }
 

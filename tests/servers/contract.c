@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MIB = 1024 * 1024 };
+enum {
+    MIB = 1024 * 1024,
+    COLUMNS = 80, /* of a terminal */
+};
 
 /* Bytes of every value, in an order that does not repeat soon. The caller frees them. */
 static char *make_bytes(size_t length)
@@ -369,9 +372,10 @@ static void expect_error(struct output output, const char *why)
     const char *newline = strchr(output.err, '\n');
 
     if (output.status != 1 || output.out[0] != '\0' || !newline || newline[1] != '\0' ||
-        !is_of_subject(output.err) || !strstr(output.err, why))
-        fail_msg("wanted status 1 and one line with \"%s\"; status %d, out \"%s\", err \"%s\"", why,
-                 output.status, output.out, output.err);
+        newline - output.err > COLUMNS || !is_of_subject(output.err) || !strstr(output.err, why))
+        fail_msg("wanted status 1 and one line of %d columns with \"%s\"; status %d, out \"%s\", "
+                 "err \"%s\"",
+                 COLUMNS, why, output.status, output.out, output.err);
     output_free(&output);
 }
 
