@@ -338,6 +338,13 @@ def kinds(servers):
     return [kind for kind in LETTERS if kind in seen]
 
 
+def both_sides(servers):
+    """What a hand-over is in whose row, where there are any."""
+    handing = [c for server in servers if server.workers for c in server.quartile(1) if c.give]
+    report, reports = (", or reads a report", ", or reports") if any(c.done for c in handing) else ("", "")
+    return [f"H hand-over: the first row gives a connection away{report}; a worker takes it{reports}"] if handing else []
+
+
 def text_bars(servers, last):
     """The picture as text: a line for each process, and one time axis, which ends at LAST ms."""
     margin, columns = 10, textplot.room() - 14
@@ -359,9 +366,9 @@ def text_bars(servers, last):
     tics = [(round(ms / last * columns), textplot.number(ms))
             for ms in textplot.scale(0, last, log=False) if ms <= last]
     lines += textplot.axis(margin + 1, columns, tics)
-    lines += [terminal.wrapped(
-        f"ms since the first accept; each letter is {1000 * last / columns:.0f} µs, and says one of "
-        "the things done then", " " * (margin + 2))]
+    explained = [f"ms since the first accept; each letter is {1000 * last / columns:.0f} µs, and says one of "
+                 "the things done then", *both_sides(servers)]
+    lines += [terminal.wrapped(text, " " * (margin + 2)) for text in explained]
     return "\n".join(lines)
 
 

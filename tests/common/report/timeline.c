@@ -242,7 +242,24 @@ static void on_the_terminal_a_line_for_each_process_says_the_same(void **state)
              "           ++---------+---------+---------+---------+--\n"
              "            0       0.01      0.02      0.03      0.04\n"
              "            ms since the first accept; each letter is 1 µs, and says one of the\n"
-             "            things done then\n");
+             "            things done then\n"
+             "            H hand-over: the first row gives a connection away, or reads a\n"
+             "            report; a worker takes it, or reports\n");
+}
+
+/* Of a server with these workers and this acceptor, None where there is none. */
+static char *said_of_hand_over(const char *workers, const char *acceptor)
+{
+    char script[512];
+
+    snprintf(script, sizeof(script),
+             "server = timeline.Server.__new__(timeline.Server)\n"
+             "server.workers, acceptor = %s, %s\n"
+             "server.bursts = [timeline.connections(timeline.read(trace), "
+             "server.workers if acceptor else (), acceptor)]\n"
+             "print(timeline.both_sides([server]))\n",
+             workers, acceptor);
+    return python(script);
 }
 
 enum { ACCEPTOR = 200, QUEUE = 8, TAKEN = 6 };
@@ -296,6 +313,16 @@ static void what_comes_through_a_queue_is_of_who_accepts_and_who_takes(void **st
         "1|hand-over|33|34|2|worker 1|begins|301|4\n"
         "1|echo|34|37|2|worker 1|recv, send|301|4\n"
         "1|close|39|40|2|worker 1|close|301|4\n");
+}
+
+static void only_where_workers_report_a_hand_over_is_said_to_be_a_report(void **state)
+{
+    (void)state;
+    write_queued();
+    assert_string_equal(said_of_hand_over("[301, 302]", "200"),
+                        "['H hand-over: the first row gives a connection away; "
+                        "a worker takes it']\n");
+    assert_string_equal(said_of_hand_over("[]", "None"), "[]\n"); /* forked */
 }
 
 static void a_number_that_travels_is_found_by_the_socket_that_is_copied(void **state)
@@ -484,6 +511,7 @@ int main(void)
         TEST(connections_that_travel_are_found_in_the_worker_by_their_socket),
         TEST(on_the_terminal_a_line_for_each_process_says_the_same),
         TEST(what_comes_through_a_queue_is_of_who_accepts_and_who_takes),
+        TEST(only_where_workers_report_a_hand_over_is_said_to_be_a_report),
         TEST(a_number_that_travels_is_found_by_the_socket_that_is_copied),
         TEST(a_connection_that_is_not_over_is_none),
         TEST(events_are_read_in_the_order_of_their_ends_without_the_incomplete),
