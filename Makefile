@@ -45,7 +45,7 @@ test check check-exercises check-project mutants soak compare peers cost growth 
     book coverage: export PATH := /usr/bin:$(PATH)
 test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
-test: ## test everything (a minute)
+test: ## test everything (some minutes)
 	$(call answer,build $(unit_tests) $(server_tests),$(exercise_environment) \
 	    $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests)))
 
@@ -128,7 +128,7 @@ pictures: ## measure anew, and renew the plots that the READMEs show
 
 # ---- maintain -----------------------------------------------------------------------------------
 
-check: ## the tests, and all from lint to soak (an hour)
+check: ## the tests, and all from lint to soak (about an hour)
 	$(call answer,,common/setup.sh --check && tests/check.sh)
 
 # ---- teach --------------------------------------------------------------------------------------
