@@ -13,6 +13,7 @@ text must be in one line of the file only; the last is sought from there. Code o
 is in no file says so, by <!-- sketch --> above it. With --check nothing is written, and a text that
 differs from its source is an error.
 """
+import itertools
 import pathlib
 import re
 import sys
@@ -20,7 +21,7 @@ import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".sh": "sh", ".mk": "make"}
-EXCERPT = re.compile(r"^<!-- excerpt (\S+) (.*?) -->\n```\w*\n(.*?)^```\n", re.M | re.S)
+EXCERPT = re.compile(r"^<!-- excerpt (\S+) (.*?) -->\n```\w*\n(?:.*\n)*?```\n", re.M)
 BETWEEN = re.compile(r'"(.+)" to "(.+)"')
 SLIDE = 84  # columns
 # Blanks, a statement or none, and the comment behind it.
@@ -28,7 +29,7 @@ COMMENT = re.compile(r"^( *)(.*?) *(?:(/\*) ((?:[^*]|\*(?!/))*?)( \*/)|(#) (.*))
 
 
 class Mistake(Exception):
-    """What is wrong with an excerpt, in a line."""
+    """What is wrong with an excerpt, in a line, behind the number of the line that has it."""
 
 
 def definition(lines, name):
@@ -98,22 +99,27 @@ def wrapped(text, first, others, width):
 def renewed(text, slides=False):
     """The text with every excerpt as its source has it."""
 
+    def line(found):
+        return text.count("\n", 0, found.start()) + 1
+
     def renew(found):
-        path, what, _ = found.groups()
+        path, what = found.groups()
         try:
             code = taken_from_source(path, what)
             code = for_a_slide(code) if slides else code
         except Mistake as mistake:
-            raise Mistake(f"excerpt {path} {what}: {mistake}") from None
+            raise Mistake(f"{line(found)}: excerpt {path} {what}: {mistake}") from None
         language = LANGUAGES.get(pathlib.Path(path).suffix, "")
         return f"<!-- excerpt {path} {what} -->\n```{language}\n{code}```\n"
 
-    new, count = EXCERPT.subn(renew, text)
-    if count != len(re.findall(r"^<!-- excerpt ", text, re.M)):
-        raise Mistake("an excerpt has no fenced block below it")
-    for above, begin in re.findall(rf"^(.*)\n```(?:{'|'.join(LANGUAGES.values())})\n(.*)", text, re.M):
-        if not re.match("<!-- (excerpt|sketch) ", above):
-            raise Mistake(f'the code that begins with "{begin.strip()}" is no excerpt')
+    new = EXCERPT.sub(renew, text)
+    for found in re.finditer(r"^<!-- excerpt ", text, re.M):
+        if not EXCERPT.match(text, found.start()):
+            raise Mistake(f"{line(found)}: an excerpt has no fenced block below it")
+    for found in re.finditer(rf"^```(?:{'|'.join(LANGUAGES.values())})\n(.*)", text, re.M):
+        if not re.search("^<!-- (excerpt|sketch) .*\n\\Z", text[:found.start()], re.M):
+            begin = found[1].strip()
+            raise Mistake(f'{line(found)}: the code that begins with "{begin}" is no excerpt')
     return new
 
 
@@ -126,11 +132,13 @@ def main():
             old = path.read_text()
             new = renewed(old, path.resolve().parent == ROOT / "slides")
         except Mistake as mistake:
-            print(f"{name}: {mistake}", file=sys.stderr)
+            print(f"{name}:{mistake}", file=sys.stderr)
             status = 1
             continue
         if new != old and check:
-            print(f"{name}: an excerpt differs from its source: make texts", file=sys.stderr)
+            lines = itertools.zip_longest(old.splitlines(), new.splitlines())
+            line = next(number for number, (was, will_be) in enumerate(lines, 1) if was != will_be)
+            print(f"{name}:{line}: an excerpt differs from its source: make texts", file=sys.stderr)
             status = 1
         elif new != old:
             path.write_text(new)
