@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Computes the schedules of README.md from what takes time: each slide, as its notes say in the line
-"Minutes: N", demos and questions included, and each exercise, as exercises/list says.
+"""Computes the tables of README.md and syllabus.md: schedules and hours from what takes time, which is each slide,
+as its notes say in the line "Minutes: N", demos and questions included, and each exercise, as exercises/list says;
+and the aims from those of the chapters.
 
 schedule.py [--check]
 
-A plan is a comment of README.md, and the table below it is made:
+A plan is a comment of such a page, and the table below it is made:
 
     <!-- plan day 9:00               of a day that begins then
     show 0:1-9 1 ; beside it ...     decks, or slides of them; and what else is to be said
@@ -15,7 +16,13 @@ A plan is a comment of README.md, and the table below it is made:
     0:1-9 1 ; talks | 01-1 (01-6) | 1 01-3    what is shown, and what else | the lab | read and done at home
     -->
 
-and so is the table of the decks, below <!-- plan decks -->. An error is a lecture that leaves no five minutes for
+    <!-- plan hours 90 90            the sum of a course by the first plan of README.md with such lectures
+    decks ; lectures: {} decks       of the decks, the labs and what is done at home in that plan, or so many hours,
+    14 ; {} chapters                 a line each; {} is how many there are
+    -->
+
+and so are the tables of the decks, below <!-- plan decks -->, and of what each chapter's README.md says that one will
+be able to do, below <!-- plan objectives -->. An error is a lecture that leaves no five minutes for
 what is asked, a lab that is too long, or a deck that has other minutes for an exercise. With --check nothing is
 written.
 """
@@ -28,9 +35,12 @@ TOP = HERE.parent
 sys.path.insert(0, str(TOP / "common/exercises"))
 import course  # noqa: E402
 
-PAGE = HERE / "README.md"
+PAGES = HERE / "README.md", HERE / "syllabus.md"
 PLAN = re.compile(r"(<!-- plan (\w+)(.*?)-->\n)((?:\|[^\n]*\n)*)", re.S)
+OBJECTIVES = re.compile(r"\*\*What you will be able to do\*\*\n\n\|.*\n\| --- \| --- \|\n"
+                        r"((?:\|.*\n)*)")
 FOR_QUESTIONS = 5
+WORDS = "no one two three four five six seven eight nine ten eleven twelve".split()
 
 
 class Mistake(Exception):
@@ -51,6 +61,28 @@ def minutes_of_slides(path):
 
 def decks():
     return {path.name[1]: path for path in sorted(HERE.glob("0[0-9]-*.md"))}
+
+
+def chapters():
+    """The pages of the chapters: {"1": path}."""
+    return {path.parent.name[1]: path for path in sorted(TOP.glob("chapters/0[0-9]-*/README.md"))}
+
+
+def objectives(page):
+    """What a chapter's page says that one will be able to do: pairs with what checks it."""
+    table = OBJECTIVES.search(page.read_text())
+    lines = table[1].splitlines() if table else []
+    rows = [re.fullmatch(r"\| ([^|]+) \| ([^|]+) \|", line) for line in lines]
+    if not 3 <= len(rows) <= 5 or not all(rows):
+        raise Mistake(f"{page.parent.name}/README.md: there is no table of three to five objectives "
+                      "with what checks them")
+    return [row.groups() for row in rows]
+
+
+def hours(took):
+    """Of minutes: to the half hour, as 7½."""
+    whole, half = divmod(round(took / 30), 2)
+    return f"{whole or ''}½" if half else f"{whole}"
 
 
 def minutes(number):
@@ -139,6 +171,44 @@ class Plan:
             rows.append(f"| {number} | {shown} | {minutes(took)} | {lab} | {minutes(lab_took)} | {home} | {minutes(home_took)} |")
         return ["| | lecture | min | lab | min | at home | min |", "| --- | --- | --: | --- | --: | --- | --: |", *rows]
 
+    def hours(self, head, lines):
+        plans = [found[3].split("\n") for found in PLAN.finditer(PAGES[0].read_text())
+                 if found[2] == "lectures"]
+        plan = next((plan for plan in plans if plan[0].split() == head.split()), None)
+        if not plan:
+            raise Mistake(f"README.md has no plan of lectures {head.strip()}")
+        lectures = [line for line in plan[1:] if line.strip()]
+        sources = {"decks": (sum(map(sum, self.slides.values())), len(self.slides)),
+                   "labs": (len(lectures) * int(head.split()[1]), len(lectures)),
+                   "home": (sum(self.lab(line.split("|")[2])[1] for line in lectures),
+                            len(lectures))}
+        rows, total = [], 0
+        for line in lines:
+            source, _, text = (part.strip() for part in line.partition(";"))
+            if source not in sources and not re.fullmatch(r"\d+", source):
+                raise Mistake(f'"{line}" begins neither with decks, labs nor home, nor with hours')
+            took, count = sources.get(source) or (60 * int(source), len(chapters()))
+            total += took
+            rows.append(f"| {text.replace('{}', WORDS[count])} | {hours(took)} |")
+        every = [exercise.minutes for exercise in self.exercises.values()]
+        return ["| | hours |", "| --- | --: |", *rows,
+                f"| together, without a project | {hours(total)} |",
+                f"| all {len(every)} exercises, in labs and at home | {hours(sum(every))} |"]
+
+    def objectives(self, _head, _lines):
+        rows = []
+        for number, page in chapters().items():
+            title = re.search(r"^# (.*)", page.read_text())[1]
+            name = f"[{title}](../chapters/{page.parent.name}/)"
+            for aim, checked in objectives(page):
+                if "](" in aim + checked:
+                    raise Mistake(f"chapter {number}: a link among the objectives would lead "
+                                  "elsewhere from here")
+                rows.append(f"| {name} | {aim} | {checked} |")
+                name = ""
+        return ["| chapter | they can | checked by |", "| --- | --- | --- |",
+                *(row.replace("|  |", "| |") for row in rows)]
+
     def decks(self, _head, _lines):
         rows = []
         for number, path in decks().items():
@@ -154,7 +224,8 @@ def renewed(text):
     def renew(found):
         comment, kind, rest, _ = found.groups()
         head, *lines = rest.split("\n")
-        make = {"day": Plan.day, "lectures": Plan.lectures, "decks": Plan.decks}.get(kind)
+        make = {"day": Plan.day, "lectures": Plan.lectures, "decks": Plan.decks, "hours": Plan.hours,
+                "objectives": Plan.objectives}.get(kind)
         if not make:
             raise Mistake(f"there is no plan of {kind}")
         return comment + "\n".join(make(Plan(), head, [line for line in lines if line.strip()])) + "\n"
@@ -166,16 +237,17 @@ def main():
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
         sys.exit("usage: schedule.py [--check]")
-    old = PAGE.read_text()
     try:
-        new = renewed(old)
+        pages = [(page, page.read_text(), renewed(page.read_text())) for page in PAGES]
     except (Mistake, ValueError) as mistake:
         sys.exit(f"schedule: {mistake}")
-    if new != old and check:
-        sys.exit("slides/README.md: a schedule differs from what slides and exercises take: make texts")
-    if new != old:
-        PAGE.write_text(new)
-        print("renewed slides/README.md")
+    for page, old, new in pages:
+        if new != old and check:
+            sys.exit(f"slides/{page.name}: a table differs from what it is computed of: "
+                     "make texts")
+        if new != old:
+            page.write_text(new)
+            print(f"renewed slides/{page.name}")
 
 
 if __name__ == "__main__":
