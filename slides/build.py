@@ -129,9 +129,13 @@ def make_html(marp, out, decks, temporary):
         print(made)
 
 
-def make_pdf(chromium, out, decks, temporary):
+def print_page(chromium, page, pdf, temporary):
     options = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--no-pdf-header-footer",
                f"--user-data-dir={temporary / 'profile'}", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    run([chromium, *options, f"--print-to-pdf={pdf}", page.resolve().as_uri()], temporary)
+
+
+def make_pdf(chromium, out, decks, temporary):
     for deck in decks:
         made = out / f"{deck.stem}.html"
         pages = {f"{deck.stem}.pdf": made}
@@ -139,7 +143,7 @@ def make_pdf(chromium, out, decks, temporary):
             pages[f"{deck.stem}-{kind}.pdf"] = temporary / f"{deck.stem}-{kind}.html"
             pages[f"{deck.stem}-{kind}.pdf"].write_text(on_paper(made.read_text(), kind))
         for name, page in pages.items():
-            run([chromium, *options, f"--print-to-pdf={out / name}", page.resolve().as_uri()], temporary)
+            print_page(chromium, page, out / name, temporary)
             print(out / name)
 
 
