@@ -143,6 +143,9 @@ slides: ## the decks, as HTML; and where Chromium is as PDF: slides, handout, no
 quiz: ## ten questions on each chapter, to print; answers apart
 	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && slides/quiz.py)
 
+exam: ## two papers, and how to mark them (OVERLAY=, SEED=)
+	$(call answer,,common/setup.sh npm python3 && $(remake) -s $(BUILD)/slides/node_modules && slides/exam.py)
+
 $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 	$(run)mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && npm ci --no-audit --no-fund && touch $(@F)
 

@@ -50,7 +50,7 @@ facts           make facts
 fuzz            make fuzz FUZZ=${FUZZ:-60}
 report          tests/report/report.py
 width           tests/texts/width.py
-slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $build/slides/*.pdf $logs/decks && tests/slides.py $logs/decks && tests/slides/schedule.py && tests/slides/quiz.py
+slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $build/slides/*.pdf $logs/decks && tests/slides.py $logs/decks && for each in tests/slides/*.py; do \$each || exit; done
 soak            make soak SOAK=${SOAK:-50000}
 "
 

@@ -19,7 +19,7 @@ TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+|\.\w+)?))+
 PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|solutions|tests|slides)/"
                   r"[\w./-]*\w")
 MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
-                  "autograder.zip"),
+                  "exam", "autograder.zip"),
         "mine": ("points", "results", "exercises", "README.txt")}
 PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|07-name|04-10(-name)?)\b")
 
