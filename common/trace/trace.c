@@ -156,6 +156,42 @@ HOOK(int, select,
      (count, readable, writable, exceptional, timeout), -1, -1)
 HOOK(pid_t, waitpid, (pid_t child, int *status, int options), (child, status, options), -1, -1)
 
+/* ---- where descriptors come from; in a server this is over before the first client comes ---- */
+
+HOOK(int, socket, (int domain, int type, int protocol), (domain, type, protocol), -1, result)
+HOOK(int, listen, (int fd, int backlog), (fd, backlog), fd, -1)
+HOOK(int, connect, (int fd, const struct sockaddr *address, socklen_t length),
+     (fd, address, length), fd, -1)
+HOOK(int, socketpair, (int domain, int type, int protocol, int ends[2]),
+     (domain, type, protocol, ends), result == -1 ? -1 : ends[0], result == -1 ? -1 : ends[1])
+HOOK(off_t, lseek, (int fd, off_t offset, int whence), (fd, offset, whence), fd, -1)
+
+HIDE(int, memfd_create, (const char *name, unsigned flags))
+{
+    find_memfd_create();
+    int64_t begin = now_ns();
+    int result = next_memfd_create(name, flags);
+    record("memfd", -1, result, result, begin);
+    return result;
+}
+
+/* The mode is there only if the call may make a file; whatever is in its place does no harm. */
+HIDE(int, open, (const char *path, int flags, ...))
+{
+    va_list arguments;
+
+    find_open();
+    va_start(arguments, flags);
+    unsigned mode = va_arg(arguments, unsigned);
+    va_end(arguments);
+    int64_t begin = now_ns();
+    int result = next_open(path, flags, mode);
+    record("open", -1, result, result, begin);
+    return result;
+}
+
+/* ---- messages ---- */
+
 /* The first descriptor of the first control message, or -1. */
 static int passed(const struct msghdr *message)
 {

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -117,6 +118,13 @@ static struct {
     int (*accept4)(int, struct sockaddr *, socklen_t *, int);
     int (*select)(int, fd_set *, fd_set *, fd_set *, struct timeval *);
     int (*close)(int);
+    int (*socket)(int, int, int);
+    int (*listen)(int, int);
+    int (*connect)(int, const struct sockaddr *, socklen_t);
+    int (*socketpair)(int, int, int, int[2]);
+    int (*memfd_create)(const char *, unsigned);
+    int (*open)(const char *, int, ...);
+    off_t (*lseek)(int, off_t, int);
     long (*syscall)(long, ...);
     pid_t (*waitpid)(pid_t, int *, int);
     pid_t (*fork)(void);
@@ -142,6 +150,13 @@ static void load_library(void)
     LOOK_UP(accept4);
     LOOK_UP(select);
     LOOK_UP(close);
+    LOOK_UP(socket);
+    LOOK_UP(listen);
+    LOOK_UP(connect);
+    LOOK_UP(socketpair);
+    LOOK_UP(memfd_create);
+    LOOK_UP(open);
+    LOOK_UP(lseek);
     LOOK_UP(syscall);
     LOOK_UP(waitpid);
     LOOK_UP(fork);
@@ -356,6 +371,59 @@ static void an_accepted_connection_has_another_name_than_its_listener(void **sta
     }
     assert_true(trace->events[0].socket != trace->events[1].socket);
     close(client);
+    close(listener);
+}
+
+static void what_opens_a_descriptor_is_written_down_with_its_number(void **state)
+{
+    uint64_t at = 0;
+    int pair[2], made[4];
+    const char *const calls[] = {"socket", "memfd", "open", "open"};
+
+    (void)state;
+    load_library();
+    for (int i = 0; i < 4; i++) {
+        made[i] = i == 0   ? hook.socket(AF_UNIX, SOCK_STREAM, 0)
+                  : i == 1 ? hook.memfd_create("file", MFD_CLOEXEC)
+                  : i == 2 ? hook.open("/dev/null", O_RDONLY)
+                           : hook.open("/dev/shm", O_TMPFILE | O_RDWR, 0640);
+        assert_true(made[i] >= 0);
+        assert_int_equal(trace->events[i].other, made[i]);
+        assert_true((trace->events[i].socket != 0) == (i == 0));
+        expect_only(&at, calls[i], -1, made[i], 0);
+    }
+    struct stat status;
+    assert_int_equal(fstat(made[3], &status), 0);
+    assert_int_equal(status.st_mode & 0777 & ~0640U, 0); /* what the umask has left of it */
+    assert_true(status.st_mode & 0600);
+
+    assert_int_equal(write(made[1], "1234567", 7), 7);
+    assert_int_equal(hook.lseek(made[1], -2, SEEK_CUR), 5);
+    expect_only(&at, "lseek", made[1], 5, 0);
+
+    assert_int_equal(hook.socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(trace->events[at].other, pair[1]);
+    assert_true(trace->events[at].socket != 0);
+    expect_only(&at, "socketpair", pair[0], 0, 0);
+
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof(address.sun_family); /* Linux chooses a name: "autobind" in unix(7) */
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
+    length = sizeof(address);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(hook.listen(listener, 2), 0);
+    expect_only(&at, "listen", listener, 0, 0);
+    assert_int_equal(hook.connect(made[0], (struct sockaddr *)&address, length), 0);
+    expect_only(&at, "connect", made[0], 0, 0);
+
+    assert_int_equal(hook.socketpair(AF_INET, SOCK_STREAM, 0, pair), -1);
+    assert_int_equal(trace->events[at].other, -1);
+    expect_only(&at, "socketpair", -1, -1, EOPNOTSUPP);
+    assert_int_equal(hook.open("/nonexistent", O_RDONLY), -1);
+    expect_only(&at, "open", -1, -1, ENOENT);
+    for (int i = 0; i < 4; i++)
+        close(made[i]);
     close(listener);
 }
 
@@ -586,6 +654,7 @@ int main(void)
         TEST(a_descriptor_that_travels_is_known_by_its_socket),
         TEST(a_descriptor_that_is_copied_by_its_number_is_known_by_its_socket),
         TEST(an_accepted_connection_has_another_name_than_its_listener),
+        TEST(what_opens_a_descriptor_is_written_down_with_its_number),
         TEST(processes_that_write_at_once_lose_nothing),
         TEST(a_child_inherits_the_number_of_the_connection),
         TEST(a_worker_gets_a_number_of_its_own),
