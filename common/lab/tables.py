@@ -45,7 +45,7 @@ def tcp_sockets(pid):
     return found
 
 
-def _unix_peers():
+def unix_peers():
     """By inode, the inode at the other end of a Unix-domain socket (ss, from iproute2, knows it)."""
     listing = subprocess.run(["ss", "-xanH"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return dict(re.findall(r" (\d+) +\S+ (\d+) *$", listing, re.M))
@@ -64,7 +64,7 @@ def named(processes):
     """Rows (process, descriptor, what it is) for processes given as {"master": pid, ...}."""
     tables = {name: descriptors(pid) for name, pid in processes.items()}
     tcp = tcp_sockets(next(iter(processes.values())))
-    peers = _unix_peers()
+    peers = unix_peers()
     holders = {}
     for name, table in tables.items():
         for target in table.values():

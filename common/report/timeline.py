@@ -191,19 +191,23 @@ LIBRARY = paths.BUILD / "common/trace/trace.so"
 ROOM = 1 << 22  # bytes, for about ten times as many events as come
 
 
-class Server:
-    """A server that runs with trace.so, and the memory into which that writes."""
+def traced(command):
+    """The command that runs this one with trace.so, and the memory into which that writes."""
+    # Both files are named by descriptors of this process: a path may hold a space, which would
+    # end it in LD_PRELOAD; and memory without a name leaves nothing behind.
+    library, memory = os.open(LIBRARY, os.O_RDONLY), os.memfd_create("trace")
+    os.ftruncate(memory, ROOM)
+    own = f"/proc/{os.getpid()}/fd"
+    return ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *command], mmap.mmap(memory, ROOM)
 
-    def __init__(self, name, stack):
+
+class Server:
+    """A server that runs with trace.so."""
+
+    def __init__(self, name, stack, workers=WORKERS):
         self.name = name
-        # Both files are named by descriptors of this process: a path may hold a space, which would
-        # end it in LD_PRELOAD; and memory without a name leaves nothing behind.
-        library, memory = os.open(LIBRARY, os.O_RDONLY), os.memfd_create("trace")
-        os.ftruncate(memory, ROOM)
-        self.trace = mmap.mmap(memory, ROOM)
-        own = f"/proc/{os.getpid()}/fd"
-        command = ["env", f"LD_PRELOAD={own}/{library}", f"TRACE_FILE={own}/{memory}", *registry.command(name)]
-        self.process, self.port = stack.enter_context(serving.running(command, WORKERS))
+        command, self.trace = traced(registry.command(name))
+        self.process, self.port = stack.enter_context(serving.running(command, workers))
         # Whom it has forked before the first client came, and who lives; in chapter 1 nobody.
         roles = chapters.roles(name.partition("-")[0])
         alive = {pid: program.called(pid) for pid in program.children(self.process.pid)}
