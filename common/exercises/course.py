@@ -21,6 +21,8 @@ LIST = TOP / "exercises/list"
 STARTERS = TOP / "tests/exercises/starters"  # the digest of each starter file, as sha256sum(1) writes it
 CHAPTERS = sorted(path.relative_to(TOP) for path in (TOP / "chapters").glob("[0-9]*"))
 
+TEXT = re.compile(r"README(\.\w+)?\.md")  # of an exercise: README.md, and README.ko.md beside it
+
 
 def modules():
     """What `uses` may name, and the objects that it stands for: {"pool": ["chapters/04-.../pool.o", ...]}.
@@ -132,11 +134,11 @@ def placed(room, name):
 
 
 def files_of(folder):
-    """The files of an exercise's folder, but for its README."""
+    """The files of an exercise's folder, but for its text, in any language."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir()
-                  if path.is_file() and not path.is_symlink() and path.name != "README.md" and path.name[0] != ".")
+                  if path.is_file() and not path.is_symlink() and not TEXT.fullmatch(path.name) and path.name[0] != ".")
 
 
 def read_list(path=LIST):

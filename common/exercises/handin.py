@@ -277,7 +277,7 @@ def _answer(tree, folder, exercise, shown):
     if folder and tree[folder].kind != "folder":
         return Answer(problem=f"{_path(folder)} is no folder ({tree[folder].kind})", shown=shown)
     inside = {parts[-1]: node for parts, node in sorted(tree.items()) if parts[:-1] == folder
-              and parts[-1] != "README.md" and not parts[-1].startswith(".")}
+              and not course.TEXT.fullmatch(parts[-1]) and not parts[-1].startswith(".")}
     needed = exercise.files()
     for name in needed:
         if name in inside and inside[name].kind != "file":

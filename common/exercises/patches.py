@@ -116,7 +116,7 @@ def folder_of(files, name="files"):
 
 
 def fill(folder, files):
-    """Makes files the only ones in a folder, but for its README."""
+    """Makes files the only ones in a folder, but for its text."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in course.files_of(folder):
         if path.name not in files:

@@ -497,6 +497,7 @@ def a_patch_makes_the_same_answer_in_every_place():
 def a_wrong_answer_is_kept_as_a_patch():
     with Course() as c:
         c.write("build/answer/README.md", "none of its files")
+        c.write("build/answer/README.ko.md", "nor this")
         c.write("build/answer/zero.c", STARTER.replace("7", "3"))
         new = ("wrong", "01-1", "three", "build/answer")
         c.run(*new, status=2, says=f"exercise: {WRONGS}/three.patch is new: say in a phrase, too")

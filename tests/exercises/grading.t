@@ -79,6 +79,13 @@ def problem(path, says):
     expect_in(says, found["01-1-zero"])
 
 
+def a_text_is_no_part_of_an_answer():
+    with folder() as top:
+        for name in "README.md", "README.ko.md", "zero.c":
+            write(top / "01-1-zero" / name)
+        expect(taken(top)["01-1-zero"] == {"zero.c": GOOD}, taken(top))
+
+
 # ---- links, and other files that are none --------------------------------------------------------
 
 def no_link_counts():
@@ -721,7 +728,8 @@ RUN = [("with namespaces nothing is earned or touched", lambda: all_of_them_earn
         lambda: all_of_them_earn_nothing("without")),
        ("where nothing keeps it apart nothing is run", where_nothing_keeps_it_apart_nothing_is_run),
        ("stages are closed to other users", stages_are_closed_to_other_users)]
-REST = [no_link_counts, what_becomes_a_link_while_it_is_read_is_not_followed,
+REST = [a_text_is_no_part_of_an_answer,
+        no_link_counts, what_becomes_a_link_while_it_is_read_is_not_followed,
         no_other_kind_of_file_counts,
         an_archives_links_and_devices_are_none_of_its_files, no_archive_fills_the_machine,
         finds_answers_wherever_they_lie, what_is_refused_has_results, no_name_does_anything,

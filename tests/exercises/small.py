@@ -86,6 +86,7 @@ class Course:
         self.write("solutions/02-1-one/two.py", "#!/usr/bin/env python3\n")
         for name, program, status in ("01-1-zero", "zero", 0), ("02-1-one", "one", 1):
             self.write(f"exercises/{name}/README.md", name)
+            self.write(f"exercises/{name}/README.ko.md", name)
             self.write(f"tests/exercises/{name}/test.py",
                        TEST.format(program=program, status=status))
         for name in ("tap.py", "exercises/lesson.py", "exercises/exercises.t",
