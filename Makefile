@@ -151,10 +151,11 @@ $(BUILD)/slides/node_modules: slides/package.json slides/package-lock.json
 
 # ---- maintain -----------------------------------------------------------------------------------
 
-texts: ## renew the code that texts and slides show, and the schedules
+texts: ## renew code in texts and slides, schedules, translations
 	@common/text/excerpt.py $$(git ls-files '*.md')
 	@slides/schedule.py
 	@tests/facts/facts.py --page
+	@common/setup.sh po4a && common/book/translate.py
 
 lint: ## warnings of compilers and linters, and the format
 	@common/setup.sh clang clang-format clang-tidy cppcheck shellcheck llhttp

@@ -19,7 +19,7 @@ required='cc git python3 gnuplot cmocka prove strace gdb ss nc pgrep man make'
 optional='apache2 xinetd socat'
 project='curl ab llhttp'
 maintenance='c++ clang clang-format clang-tidy cppcheck shellcheck valgrind gcovr spin libfuzzer'
-maintenance="$maintenance chromium tidy npm codespell musl-gcc gcc-multilib sphinx epubcheck"
+maintenance="$maintenance chromium tidy npm codespell po4a musl-gcc gcc-multilib sphinx epubcheck"
 
 found_daemon() ( # in a folder that Debian does not put into everybody's PATH
     PATH=$PATH:${SBIN-/usr/sbin:/sbin}

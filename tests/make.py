@@ -348,7 +348,7 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
     # To do without, for the project, and for those who look after the course:
     others = {"apache2", "xinetd", "socat", "curl", "ab", "llhttp", "clang", "clang-format",
               "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind",
-              "gcovr", "spin", "libfuzzer", "npm"}
+              "gcovr", "spin", "libfuzzer", "npm", "po4a"}
     assert {"python3", "gnuplot", "ss"} < asked, asked
     assert asked <= known | others, asked - known - others
 

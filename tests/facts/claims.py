@@ -122,7 +122,8 @@ def unshown(path):
 
 def texts():
     return [ROOT / name for name in ours() if name.endswith((".md", ".h"))
-            and not name.startswith(("tests/", ".")) and name != "chapters/facts.md"]
+            and not name.startswith(("tests/", ".")) and name != "chapters/facts.md"
+            and not re.search(r"\.\w\w\.md$", name)]  # README.ko.md claims what README.md does
 
 
 def main():

@@ -30,7 +30,8 @@ MARK = re.compile(r"\bfact: \**([a-z][\w-]+-[\w-]+)")
 
 def marked():
     """The names in the texts, each with where it stands."""
-    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md", "*.c", "*.h"], cwd=ROOT,
+    kinds = ["*.md", ":!*.??.md", "*.c", "*.h"]  # README.ko.md claims what README.md does
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "--", *kinds], cwd=ROOT,
                            stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
     return {name: path for path in reversed(files) if ROOT / path != PAGE
             for name in MARK.findall(re.sub(r"\n \* ", " ", (ROOT / path).read_text()))}
