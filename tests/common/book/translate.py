@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 import tap  # noqa: E402
 
 LOCALE = "common/book/locale"
+FENCED = re.compile(r"^```.*?^```$", re.M | re.S)
 PAGE = """\
 # One
 
@@ -217,6 +218,18 @@ def test_a_stale_paragraph_is_found_named_and_shown_in_english():
         translate(top)
         tap.equal(made.read_text(), german.replace("Also:", "Also weiter:"))
         tap.equal(translate(top, "--check"), "")
+
+
+def test_all_code_of_the_course_is_the_same_in_each_language():
+    pages = list((tap.ROOT / LOCALE).rglob("*.po"))
+    for path in pages:
+        language, *folders, name = path.relative_to(tap.ROOT / LOCALE).parts
+        page = tap.ROOT.joinpath(*folders, name).with_suffix(".md")
+        here, there = ([block for block in FENCED.findall(text.read_text())
+                        if not block.startswith("```mermaid")]
+                       for text in (page, page.with_suffix(f".{language}.md")))
+        tap.equal(there, here)
+    assert pages
 
 
 tap.run(vars())
