@@ -104,14 +104,11 @@ report: ## all tables and plots measured so far, on one page
 	$(call answer,$(registry),common/setup.sh python3 && common/report/report.py)
 
 book: ## the course as a site, an EPUB and a PDF, in build/book
-	$(call answer,,common/setup.sh npm python3 sphinx chromium && $(remake) slides && \
+	$(call answer,build,common/setup.sh npm python3 sphinx chromium && $(remake) slides && \
 	    $(remake) -s $(BUILD)/book/node_modules && common/book/book.py)
 
 $(BUILD)/book/node_modules: common/book/package.json common/book/package-lock.json
-	@mkdir -p $(@D)
-	@cp $^ $(@D)
-	cd $(@D) && npm ci --no-audit --no-fund
-	@touch $@
+	$(run)mkdir -p $(@D) && cp $^ $(@D) && cd $(@D) && npm ci --no-audit --no-fund && touch $(@F)
 
 omission: ## stop a worker for 200 ms, and see which load notices
 	$(call answer,build,common/setup.sh gnuplot python3 && common/report/omission.py)

@@ -7,6 +7,8 @@ The pages are written anew for each kind (pages.py), and Sphinx makes the rest o
 the Markdown that there is, makes all three kinds, and has a search that needs no server. Chromium makes the PDF,
 from HTML: no second layout in TeX has to be kept, and it draws the plots, where WeasyPrint 57 gives up.
 """
+import base64
+import functools
 import os
 import pathlib
 import re
@@ -43,7 +45,8 @@ def copied(kind, static):
     (static / name).write_text(font_rules(static) + text)
     if kind != "html":
         return
-    shutil.copy2(HERE / "book.js", static)
+    for name in "book.js", "handover.js", "handover.css":
+        shutil.copy2(HERE / name, static)
     for source in sorted((paths.BUILD / "slides").glob("[0-9][0-9]-*.*")):
         if source.suffix in (".html", ".pdf"):
             (static / "slides").mkdir(exist_ok=True)
@@ -57,7 +60,6 @@ def font_rules(static):
     rules = fonts.faces("→")  # with an arrow: those for what Plex has not, too
     made = []
     for number, found in enumerate(re.finditer(r"url\(data:font/woff2;base64,([^)]*)\)", rules)):
-        import base64  # pylint: disable=import-outside-toplevel
         (static / f"font{number}.woff2").write_bytes(base64.b64decode(found[1]))
         made.append(found[0])
     for number, data in enumerate(made):
@@ -84,6 +86,8 @@ def for_all(out):
             text = page.read_text()
             for pattern, by in FOR_ALL:
                 text = pattern.sub(by, text)
+            if other := re.search(r"\.(\w\w)\.html$", page.name):
+                text = text.replace('lang="en"', f'lang="{other[1]}"', 1)
             page.write_text(text)
 
 
@@ -114,11 +118,21 @@ def sphinx(kind, stage, out):
         raise program.Failure("\n".join(lines[:20] or done.stdout.splitlines()[-5:]))
 
 
+@functools.cache
+def handed(name):
+    """The hand-over of a server, as handover.py has just seen it."""
+    out = BOOK / f"hand-over-{name}.html"
+    done = subprocess.run([HERE / "handover.py", name, out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise program.Failure(done.stderr.strip())
+    return out.read_text(), out.with_suffix(".svg").read_text()
+
+
 def make(kind, drawer):
     stage, out = BOOK / f"pages-{kind}", BOOK / (kind if kind == "html" else f"made-{kind}")
     for folder in stage, out:
         shutil.rmtree(folder, ignore_errors=True)
-    book = pages.Book(kind, stage, drawer)
+    book = pages.Book(kind, stage, drawer, handed)
     book.make(paths.BUILD / "slides", paths.BUILD / "report")
     copied(kind, stage / "_static")
     sphinx(kind, stage, out)

@@ -30,8 +30,8 @@ copybutton_selector = "div.highlight-console pre, div.highlight-c pre, div.highl
 html_theme = "furo" if kind == "html" else "basic"
 html_title = project
 html_static_path = [os.environ["BOOK_STATIC"]]
-html_css_files = ["book.css"] if kind == "html" else ["paper.css"]
-html_js_files = ["book.js"] if kind == "html" else []
+html_css_files = ["book.css", "handover.css"] if kind == "html" else ["paper.css"]
+html_js_files = ["book.js", "handover.js"] if kind == "html" else []
 html_show_sourcelink = False
 html_copy_source = False
 html_use_index = False

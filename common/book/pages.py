@@ -19,14 +19,16 @@ import quiz  # noqa: E402
 
 GLOSSARY = "chapters/glossary.md"
 FACTS = "chapters/facts.md"
-NOT_THERE = ("common/exercises/autograder/overlay/",)  # an example that is to be copied, and has no place here
+NOT_THERE = ("common/exercises/autograder/overlay/", "slides/exam/", "common/book/locale/")  # what is to be copied, or filled in
 # Of an EPUB and a PDF: what is read, not what the course is taught and looked after with.
-READ = re.compile(r"README(\.\w\w)?\.md|(chapters|exercises|solutions)/.*")
+READ = re.compile(r"README\.md|(chapters|exercises|solutions)/(?!.*\.\w\w\.md).*")
 DECK = re.compile(r"slides/\d\d-[\w-]+\.md")
 FENCE = re.compile(r"(?:^<!-- (excerpt|sketch)(?: (\S+) (.*?))? -->\n)?^( *)```([^\n]*)\n(.*?)^\4```$", re.M | re.S)
 CODE = r"(`+)(?:(?!\1).)+?\1"
 LINK = re.compile(CODE + r"|(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", re.S)
-COMMENT = re.compile(r" ?<!-- (?:fact: ([\w-]+)|.*?) -->", re.S)
+# The paragraph where the hand-over of a server can be gone through.
+STEPS = re.compile(r"^<!-- hand-over of (\S+) -->\n(?:.+\n)+", re.M)
+COMMENT = re.compile(r" ?<!-- (?!hand-over of )(?:fact: ([\w-]+)|.*?) -->", re.S)
 DESCRIBED = re.compile(r"^ *(accTitle|accDescr): (.*)$", re.M)
 # Where no term becomes a link: in code, links and their definitions, tags and headings.
 OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#.*$|^\[.*$", re.M | re.S)
@@ -79,9 +81,10 @@ def block(made):
 class Book:
     """The pages of one kind, "html", "epub" or "pdf", below a folder that Sphinx then reads."""
 
-    def __init__(self, kind, out, drawn):
-        """`drawn` gives of the text of a picture in Mermaid the SVG."""
-        self.kind, self.out, self.drawn = kind, out, drawn
+    def __init__(self, kind, out, drawn, handed):
+        """`drawn` gives of the text of a picture in Mermaid the SVG, `handed` of the name of a server the HTML of
+        its hand-over, step by step, and the SVG of one moment of it."""
+        self.kind, self.out, self.drawn, self.handed = kind, out, drawn, handed
         files = tracked()
         self.files = set(files)
         texts = [name for name in files if name.endswith(".md") and not name.startswith(NOT_THERE)]
@@ -218,6 +221,16 @@ class Book:
             begin = other.end()
         return None
 
+    def steps(self, here, name):
+        figure, svg = self.handed(name)
+        if self.kind == "html":
+            return f"A real run, call by call:\n\n{block(figure)}\n"
+        file = f"drawn/hand-over-{name}.svg"
+        self.write(file, fonts.picture(svg))
+        words = re.search(r"<desc[^>]*>(.*?)</desc>", svg, re.S)[1]
+        return (f"One moment of a real run:\n\n![{html.unescape(words)}]"
+                f"({os.path.relpath(file, os.path.dirname(self.document(here)) or '.')})\n")
+
     def page(self, here):
         text = (ROOT / here).read_text()
         linked = {at for at in re.findall(r"glossary\.md#([\w-]+)", text)}
@@ -226,7 +239,8 @@ class Book:
             made += [self.words(here, text[end:found.start()], linked), self.fence(here, found)]
             end = found.end()
         made.append(self.words(here, text[end:], linked))
-        text = "".join(made)
+        # Last, so that nothing in it is taken for a text.
+        text = STEPS.sub(lambda found: self.steps(here, found[1]), "".join(made))
         if here == FACTS:
             text = re.sub(r"^- `([\w-]+)`:", r'- <span id="fact-\1"></span>`\1`:', text, flags=re.M)
         return text

@@ -16,7 +16,7 @@ import tap  # noqa: E402
 BOOK = tap.BUILD / "book"
 SITE = BOOK / "html"
 CHAPTERS = sorted(path.name for path in (tap.ROOT / "chapters").glob("[0-9][0-9]-*"))
-PAGES = ["index.html", *[f"chapters/{name}/index.html" for name in CHAPTERS], "chapters/part-one.html",
+PAGES = ["index.html", *[f"chapters/{name}/index.html" for name in CHAPTERS], "chapters/01-fork-per-connection/index.ko.html", "chapters/part-one.html",
          "chapters/glossary.html", "chapters/facts.html", "exercises/index.html", "exercises/04-1-maxfd/index.html",
          "solutions/04-1-maxfd/index.html", "quiz/04-prefork-select.html", "slides/04-prefork-select.html", "report.html",
          "source/chapters/04-prefork-select/pool-c.html", "search.html"]

@@ -33,6 +33,7 @@ def marked():
     kinds = ["*.md", ":!*.??.md", "*.c", "*.h"]  # README.ko.md claims what README.md does
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "--", *kinds], cwd=ROOT,
                            stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[:-1]
+    files.sort(key=lambda path: "/exam/" in path)  # an answer of an exam is the last place to be sent to
     return {name: path for path in reversed(files) if ROOT / path != PAGE
             for name in MARK.findall(re.sub(r"\n \* ", " ", (ROOT / path).read_text()))}
 

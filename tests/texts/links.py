@@ -18,7 +18,7 @@ NAMED = re.compile(r"`([^`\n]+)`|^ {4}(\S.*)$", re.M)
 TARGET = re.compile(r"\bmake((?: +(?:-C \S+|\w+='[^']*'|[\w-]+(?:=\S+|\.\w+)?))+)")
 PATH = re.compile(r"(?<![\w/$~.-])(?:build|mine|chapters|common|exercises|solutions|tests|slides)/"
                   r"[\w./-]*\w")
-MADE = {"build": ("report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
+MADE = {"build": ("book", "report", "coverage", "slides", "grade", "fuzz", "model", "exercises",
                   "exam", "autograder.zip"),
         "mine": ("points", "results", "exercises", "README.txt")}
 PLACE_HOLDERS = re.compile(r"\b(NN|NAME|WHAT|07-name|04-10(-name)?)\b")
