@@ -119,14 +119,21 @@ def make_html(marp, out, decks, temporary):
     theme = (HERE / "theme.css").read_text()
     theme += fonts.faces(theme + "".join(deck.read_text() for deck in decks))
     (temporary / "theme.css").write_text(theme)
-    run([marp, "--theme", temporary / "theme.css", "--html", "-I", temporary, "-o", out], temporary)
+    run([marp, "--theme", temporary / "theme.css", "--html", "-I", temporary, "-o", temporary / "made"], temporary)
     for deck in decks:
         made = out / f"{deck.stem}.html"
-        text = made.read_text()
+        text = (temporary / "made" / made.name).read_text()
         for path, data in pictures.items():
             text = text.replace(path, data)
-        made.write_text(text)
+        put(made, text.encode())
         print(made)
+
+
+def put(path, data):
+    """Whoever reads it just now has the old one, whole."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_bytes(data)
+    new.replace(path)
 
 
 def print_page(chromium, page, pdf, temporary):
@@ -143,7 +150,8 @@ def make_pdf(chromium, out, decks, temporary):
             pages[f"{deck.stem}-{kind}.pdf"] = temporary / f"{deck.stem}-{kind}.html"
             pages[f"{deck.stem}-{kind}.pdf"].write_text(on_paper(made.read_text(), kind))
         for name, page in pages.items():
-            print_page(chromium, page, out / name, temporary)
+            print_page(chromium, page, temporary / name, temporary)
+            put(out / name, (temporary / name).read_bytes())
             print(out / name)
 
 

@@ -35,23 +35,24 @@ test            $test
 # The longest first, so that no processor is idle at the end. Slides are looked at in a copy: the
 # commands of the texts, make slides among them, run at the same time.
 rest="
+valgrind        make valgrind
+mutants         make mutants
 texts           MAKE_TEST=$logs/test.log tests/texts/check.sh
 exercises       make check-exercises
-mutants         make mutants
-project         make check-project
-valgrind        make valgrind
 sanitize-gcc    export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize' $unsanitized || exit; done
 sanitize-clang  export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize' $unsanitized || exit; done
-lint            make lint
-portable        make portable
-coverage        make coverage
-model           make model
-facts           make facts
-fuzz            make fuzz FUZZ=${FUZZ:-60}
-report          tests/report/report.py
 width           tests/texts/width.py
+book            make -s $build/book/node_modules && common/book/book.py && tests/book/book.py
+lint            make lint
+model           make model
+coverage        make coverage
+fuzz            make fuzz FUZZ=${FUZZ:-60}
 slides          rm -rf $logs/decks && mkdir $logs/decks && cp $build/slides/*.html $build/slides/*.pdf $logs/decks && tests/slides.py $logs/decks && for each in tests/slides/*.py; do \$each || exit; done
+report          tests/report/report.py
 soak            make soak SOAK=${SOAK:-50000}
+project         make check-project
+portable        make portable
+facts           make facts
 "
 
 # What tells, of all that a failed row has printed: a test and its reason, in TAP and in cmocka's, nested ones too.

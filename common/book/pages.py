@@ -31,7 +31,7 @@ STEPS = re.compile(r"^<!-- hand-over of (\S+) -->\n(?:.+\n)+", re.M)
 COMMENT = re.compile(r" ?<!-- (?!hand-over of )(?:fact: ([\w-]+)|.*?) -->", re.S)
 DESCRIBED = re.compile(r"^ *(accTitle|accDescr): (.*)$", re.M)
 # Where no term becomes a link: in code, links and their definitions, tags and headings.
-OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#.*$|^\[.*$", re.M | re.S)
+OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#[^\n]*$|^\[[^\n]*$", re.M | re.S)
 LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".sh": "sh", ".mk": "make", ".gp": "gnuplot"}
 
 

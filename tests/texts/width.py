@@ -20,9 +20,9 @@ import tap  # noqa: E402
 WIDTHS = 80, 120
 COPY = tap.BUILD / "check/width"
 LONGEST = 3  # tests
-# Not here: placeholders, `make check`, of which this is a part, what is for a chapter's folder, and
+# Not here: placeholders, `make check`, of which this is a part, what is made and prints no more than where it is, what is for a chapter's folder, and
 # what takes something away.
-ELSEWHERE = re.compile(r".*NN.*|check|build|time|trace|clean|reset-.*")
+ELSEWHERE = re.compile(r".*NN.*|check|build|book|time|trace|clean|reset-.*")
 LATER = ["report"]  # what shows what the others have measured
 NOT_PASSED_ON = dict.fromkeys(["MAKEFLAGS", "MAKELEVEL", "BUILD", "MINE", "TEST_ONLY"])
 
