@@ -198,7 +198,7 @@ def test_every_recipe_that_builds_runs_where_make_is_silent():
             assert recipe.startswith(("$(run)", "$(call say,", "$(call there,")), (file, recipe)
     text = (TREE / "Makefile").read_text().replace("\\\n", "")
     for target in ("build", "build-%", "exercise-tools", "project-tools",
-                   "$(BUILD)/slides/node_modules"):
+                   "$(BUILD)/slides/node_modules", "$(BUILD)/book/node_modules"):
         recipes, = re.findall(rf"^{re.escape(target)}: .*\n((?:\t.*\n)+)", text, re.M)
         for recipe in recipes.splitlines():
             assert recipe.startswith(("\t$(run)", "\t$(call there,")), (target, recipe)
@@ -348,7 +348,7 @@ def test_a_target_asks_only_for_tools_that_the_line_brings():
     # To do without, for the project, and for those who look after the course:
     others = {"apache2", "xinetd", "socat", "curl", "ab", "llhttp", "clang", "clang-format",
               "clang-tidy", "cppcheck", "shellcheck", "musl-gcc", "gcc-multilib", "valgrind",
-              "gcovr", "spin", "libfuzzer", "npm", "po4a"}
+              "gcovr", "spin", "libfuzzer", "npm", "po4a", "sphinx", "chromium"}
     assert {"python3", "gnuplot", "ss"} < asked, asked
     assert asked <= known | others, asked - known - others
 

@@ -132,7 +132,8 @@ def make(kind, drawer):
     stage, out = BOOK / f"pages-{kind}", BOOK / (kind if kind == "html" else f"made-{kind}")
     for folder in stage, out:
         shutil.rmtree(folder, ignore_errors=True)
-    book = pages.Book(kind, stage, drawer, handed)
+    imprint = f"The authors of this course · version of {version()} · texts CC BY 4.0, code MIT"
+    book = pages.Book(kind, stage, drawer, handed, imprint)
     book.make(paths.BUILD / "slides", paths.BUILD / "report")
     copied(kind, stage / "_static")
     sphinx(kind, stage, out)

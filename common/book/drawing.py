@@ -38,11 +38,9 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8"><style>FACES</style><body><script
             at.innerHTML = svg;
             document.body.append(at);
             const picture = at.querySelector("svg");
-            // All of it is inside, with some paper around.
-            const box = picture.getBBox(), edge = 8;
-            picture.setAttribute("viewBox", [box.x - edge, box.y - edge, box.width + 2 * edge, box.height + 2 * edge].join(" "));
-            picture.setAttribute("width", Math.ceil(box.width + 2 * edge));
-            picture.setAttribute("height", Math.ceil(box.height + 2 * edge));
+            const box = picture.viewBox.baseVal;
+            picture.setAttribute("width", Math.ceil(box.width));
+            picture.setAttribute("height", Math.ceil(box.height));
             picture.removeAttribute("style");
             picture.setAttribute("role", "img");
             // What the standard does not know, and nobody sees.

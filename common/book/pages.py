@@ -81,10 +81,10 @@ def block(made):
 class Book:
     """The pages of one kind, "html", "epub" or "pdf", below a folder that Sphinx then reads."""
 
-    def __init__(self, kind, out, drawn, handed):
+    def __init__(self, kind, out, drawn, handed, imprint=""):
         """`drawn` gives of the text of a picture in Mermaid the SVG, `handed` of the name of a server the HTML of
         its hand-over, step by step, and the SVG of one moment of it."""
-        self.kind, self.out, self.drawn, self.handed = kind, out, drawn, handed
+        self.kind, self.out, self.drawn, self.handed, self.imprint = kind, out, drawn, handed, imprint
         files = tracked()
         self.files = set(files)
         texts = [name for name in files if name.endswith(".md") and not name.startswith(NOT_THERE)]
@@ -233,6 +233,8 @@ class Book:
 
     def page(self, here):
         text = (ROOT / here).read_text()
+        if self.kind != "html":  # a page in other languages is not beside it
+            text = re.sub(r"^English · .*\n\n", "", text, flags=re.M)
         linked = {at for at in re.findall(r"glossary\.md#([\w-]+)", text)}
         made, end = [], 0
         for found in FENCE.finditer(text):
@@ -241,6 +243,8 @@ class Book:
         made.append(self.words(here, text[end:], linked))
         # Last, so that nothing in it is taken for a text.
         text = STEPS.sub(lambda found: self.steps(here, found[1]), "".join(made))
+        if self.kind == "pdf":
+            text = text.replace("<details>", "<details open>")
         if here == FACTS:
             text = re.sub(r"^- `([\w-]+)`:", r'- <span id="fact-\1"></span>`\1`:', text, flags=re.M)
         return text
@@ -248,19 +252,23 @@ class Book:
     # ---- what is beside the pages ----
 
     def exercise(self, name, of):
-        """Behind the page of an exercise: its hints, one after the other, and its solution."""
+        """Behind the page of an exercise: its hints, one after the other, and its solution. On paper nothing can be
+        folded: there the hints stand with the solution."""
         text = "\n\n## Hints, and the solution\n"
+        if self.kind != "html":
+            return text + f"\nThey stand [on a page of their own](../../solutions/{name}/index.md).\n"
         for number, words in enumerate(of["hints"], 1):
             text += folded(f"Hint {number}", words)
         if f"solutions/{name}/README.md" in self.pages:
             text += folded("The solution", f"[What was wrong, and what is not enough](../../solutions/{name}/index.md)")
-            if self.kind == "html":
-                text += f"\n```{{toctree}}\n:hidden:\n\nThe solution </solutions/{name}/index>\n```\n"
+            text += f"\n```{{toctree}}\n:hidden:\n\nThe solution </solutions/{name}/index>\n```\n"
         return text
 
-    def solution(self, name):
+    def solution(self, name, of):
         """Behind the page of a solution: what differs from the starter."""
         text = "\n\n## What changed\n"
+        if self.kind != "html":
+            text = "\n\n## The hints\n\n" + "".join(f"1. {words}\n" for words in of["hints"]) + text
         for path in sorted((ROOT / "solutions" / name).iterdir()):
             starter = ROOT / "exercises" / name / path.name
             if path.suffix not in LANGUAGES:
@@ -376,7 +384,7 @@ class Book:
             elif here == "exercises/project-http/README.md" and self.kind == "html":
                 text += self.toctree("Solution", ["/solutions/project-http/index"])
             elif folder == f"solutions/{name}" and name in tasks:
-                text += self.solution(name)
+                text += self.solution(name, tasks[name])
             elif here == "README.md" and self.kind != "pdf":
                 text += self.contents()
             self.write(self.document(here) + ".md", text)
@@ -384,7 +392,7 @@ class Book:
             self.write(f"quiz/{path.stem}.md", self.quiz(path))
         if self.kind == "pdf":
             title = re.match("# .*", (ROOT / "README.md").read_text())[0]
-            self.write("index.md", title + "\n" + self.contents())
+            self.write("index.md", f"{title}\n\nA course in C for Linux\n\n{self.imprint}\n{self.contents()}")
         if self.kind == "html":
             self.write("quiz/index.md", "# Quizzes\n\nTen questions on each chapter. Each wrong choice is what somebody believes.\n\n"
                        "```{toctree}\n:maxdepth: 1\n\n" + "\n".join(path.stem for path in quiz.FILES) + "\n```\n")

@@ -193,7 +193,7 @@ def a_quiz_answers(program, url):
 def all_is_there_without_scripts(program, url):
     with program.open("about:blank") as page:
         page.call("Emulation.setScriptExecutionDisabled", value=True)
-        for name, words in (("chapters/04-prefork-select/index.html", "how does a pool of processes"),
+        for name, words in (("chapters/04-prefork-select/index.html", "What you will be able to do"),
                             ("quiz/04-prefork-select.html", "The answer")):
             program.events(page.session).clear()
             page.call("Page.navigate", url=url + name)
