@@ -375,15 +375,17 @@ class Book:
                 text = self.deck(here)
             else:
                 text = self.page(here)
+            if name in tasks and here.endswith("/README.md"):  # two pages of one title: a search shows both
+                end = ": the solution" if folder.startswith("solutions/") else ""
+                text = re.sub(r"\A# (.*)", rf"# {'-'.join(name.split('-')[:2])} \1{end}", text)
             if folder == f"exercises/{name}" and name in tasks and here.endswith("/README.md"):
                 text += self.exercise(name, tasks[name])
             elif here == "exercises/README.md" and self.kind == "html":
                 names = [each for each in tasks if f"exercises/{each}/README.md" in self.pages]
-                text += self.toctree("Exercises", [f"{each.split('-')[0]}-{each.split('-')[1]} {tasks[each]['title']} "
-                                                   f"</exercises/{each}/index>" for each in names])
+                text += self.toctree("Exercises", [f"/exercises/{each}/index" for each in names])
             elif here == "exercises/project-http/README.md" and self.kind == "html":
                 text += self.toctree("Solution", ["/solutions/project-http/index"])
-            elif folder == f"solutions/{name}" and name in tasks:
+            elif folder == f"solutions/{name}" and name in tasks and here.endswith("/README.md"):
                 text += self.solution(name, tasks[name])
             elif here == "README.md" and self.kind != "pdf":
                 text += self.contents()
