@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """links.py FILE.md ...: what a text points at is there.
 
-Every link inside the repository leads to a file, or to a heading in one; every picture has a text. What a sentence or
+Every link inside the repository leads to a file, or to a heading in one; every picture has a text; no comment tears
+a paragraph. What a sentence or
 an indented block names as code is there, too: `make TARGET` is a target, and `tests/README.md` is a file.
 """
 import pathlib
@@ -66,8 +67,15 @@ def unknown(path):
                 yield f"{name}: there is no such file"
 
 
+def torn(path):
+    """Where a comment begins a line of a paragraph: there CommonMark ends it, and shows the rest of that line as it is."""
+    for found in re.finditer(r"^ *[^\s<`|#].*\n {0,3}(<!-- .*)", FENCED.sub("", path.read_text()), re.M):
+        yield f"{found[1][:60]} begins a line, and ends the paragraph: put it behind the line before"
+
+
 def problems(path):
     yield from unknown(path)
+    yield from torn(path)
     text = CODE.sub("", path.read_text())
     for picture, words, target in LINK.findall(text):
         if picture and not words.strip():
