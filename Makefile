@@ -100,6 +100,9 @@ timeline: ## draw what happens to 20 connections, process by process
 timeline-%: ## the same of one server: NN, or 05-python
 	$(call answer,build,common/setup.sh gnuplot python3 && common/report/timeline.py $*)
 
+hand-over-%: ## a page to go through a hand-over call by call: NN, or 07-exec
+	$(call answer,build,common/setup.sh python3 && common/book/handover.py '$*')
+
 report: ## all tables and plots measured so far, on one page
 	$(call answer,$(registry),common/setup.sh python3 && common/report/report.py)
 

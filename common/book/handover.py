@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""handover.py [--page] [--from RUN | --keep RUN] NN OUT.html: a hand-over, step by step.
+"""handover.py [--page] [--from RUN | --keep RUN] NN [OUT.html]: a hand-over, step by step.
 
 Runs the program of chapter NN that hands descriptors over (or a server: 07-epoll), writes down what
 it does (common/trace), and makes of that OUT.svg, a picture of the moment with most under way, and
 OUT.html, a figure for a page: the same picture, the list of all steps, and what handover.js makes a
 picture of that can be gone through. The page has to bring handover.css and handover.js; with
---page, OUT.html is a page that has both in it. A run can be kept in a file, and taken from one.
+--page, OUT.html is a page that has both in it; so it is where no OUT is given, which is then among the
+results. A run can be kept in a file, and taken from one.
 """
 import argparse
 import contextlib
@@ -20,14 +21,17 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / name) for name in ("report", "lab")]
 import chapters  # noqa: E402
+import paths  # noqa: E402
 import program  # noqa: E402
 import registry  # noqa: E402
 import replay  # noqa: E402
+import results  # noqa: E402
 import scene  # noqa: E402
 import tables  # noqa: E402
+import terminal  # noqa: E402
 import timeline  # noqa: E402
 
-USAGE = "handover.py [--page] [--from RUN | --keep RUN] NN OUT.html"
+USAGE = "handover.py [--page] [--from RUN | --keep RUN] NN [OUT.html]"
 WORKERS, CONNECTIONS = 3, 5  # more than can be served at once: some wait
 TEXT = b"hello\n"
 
@@ -194,17 +198,22 @@ def main():
     either.add_argument("--from", dest="source", type=pathlib.Path)
     either.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("name", metavar="NN")
-    parser.add_argument("out", metavar="OUT.html", type=pathlib.Path)
+    parser.add_argument("out", metavar="OUT.html", type=pathlib.Path, nargs="?")
     asked = parser.parse_args()
+    out = asked.out or paths.RESULTS / f"hand-over-{asked.name}.html"
     run = kept(asked.source, asked.name) if asked.source else record(asked.name)
     try:
-        picture, text = scene.picture(run), (scene.page if asked.page else scene.fragment)(run)
+        picture, text = scene.picture(run), (scene.page if asked.page or not asked.out else scene.fragment)(run)
     except replay.Incomplete as lacks:
         raise program.Failure(f"the trace is not whole: {lacks}") from None
     if asked.keep:
         asked.keep.write_text(json.dumps(run) + "\n")
-    asked.out.with_suffix(".svg").write_text(picture)
-    asked.out.write_text(text)
+    if not asked.out:
+        results.begin()
+    out.with_suffix(".svg").write_text(picture)
+    out.write_text(text)
+    if not asked.out:
+        print(f"step by step, in a browser: {terminal.shown(out)}")
 
 
 if __name__ == "__main__":

@@ -127,6 +127,16 @@ def test_the_file_and_the_connection_of_chapter_3_travel():
     tap.equal(offsets, [("giver", 0), ("giver", 16), ("taker", 32), ("giver", 32)])
 
 
+def test_a_page_is_among_the_results_where_no_other_place_is_said():
+    with tempfile.TemporaryDirectory() as mine:
+        done = subprocess.run([PROGRAM, "--from", RUNS / "04.json", "04"], env=os.environ | {"MINE": mine},
+                              capture_output=True, text=True, check=False)
+        tap.equal((done.returncode, done.stderr), (0, ""))
+        made = pathlib.Path(mine, "results/hand-over-04.html")
+        tap.equal(done.stdout, f"step by step, in a browser: {made}\n")
+        tap.expect(made.read_text().startswith("<!DOCTYPE html>"), "no whole page")
+
+
 def failure(*arguments):
     result = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False)
     tap.equal(result.stdout, "")
