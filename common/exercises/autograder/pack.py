@@ -15,7 +15,7 @@ import course  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 AT_THE_TOP = ["setup.sh", "run_autograder"]
-LEFT_OUT = ["nasty", "overlay", "__pycache__"]
+LEFT_OUT = ["nasty", "overlay", "book", "__pycache__"]  # a book has solutions, in other languages too
 LEFT_OUT_KINDS = [".svg", ".t", ".pyc", ".patch"]  # of a patch one could make a solution
 
 
