@@ -12,7 +12,7 @@ command must end with status 0, or with the one that "[status 1]" shows as the l
 Each text has terminals of its own, with a shell in each. ```console is the first;
 ```console NAME opens one by that name. There a command may go on: once what is shown has come, the
 next block follows. A line "^C" presses Ctrl-C there. All of it runs in a network namespace, where
-that may be made, so that the ports of the texts are free. Prints TAP.
+that may be made, so that the ports of the texts are free. Short sleeps are longer (patient.bash). Prints TAP.
 
 Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a
 command runs once: what it printed is kept there, and the other texts are compared with that. What
@@ -74,6 +74,8 @@ class Terminal:
         termios.tcsetattr(self.fd, termios.TCSANOW, attributes)
         self.status = None
         Terminal.all.append(self)
+        self.wait(lambda text: self.at_prompt())
+        self.type(". tests/texts/patient.bash\n")
         self.wait(lambda text: self.at_prompt())
 
     def at_prompt(self):
