@@ -1,8 +1,8 @@
 # For the shells of commands.py. Half a second, of which the texts say `sleep 0.5`, is enough where nothing else runs;
-# beside a whole check it may not be.
+# beside a whole check it may not be. What happens by itself in the background, (sleep 0.5; kill ...) &, keeps its time.
 sleep() {
-    case $1 in
-    0.*) for _ in 1 2 3 4; do command sleep "$1"; done ;;
+    case $BASHPID:$1 in
+    $$:0.*) for _ in 1 2 3 4; do command sleep "$1"; done ;;
     *) command sleep "$@" ;;
     esac
 }
