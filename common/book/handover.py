@@ -214,6 +214,7 @@ def main():
     out.write_text(text)
     if not asked.out:
         print(f"step by step, in a browser: {terminal.shown(out)}")
+        print("the arrow keys go forwards and back, the space bar plays")
 
 
 if __name__ == "__main__":
