@@ -376,8 +376,8 @@ class Book:
             else:
                 text = self.page(here)
             if name in tasks and here.endswith("/README.md"):  # two pages of one title: a search shows both
-                end = ": the solution" if folder.startswith("solutions/") else ""
-                text = re.sub(r"\A# (.*)", rf"# {'-'.join(name.split('-')[:2])} \1{end}", text)
+                kind = "Solution" if folder.startswith("solutions/") else "Exercise"  # in a list behind the chapters
+                text = re.sub(r"\A# ", f"# {kind} {'-'.join(name.split('-')[:2])}: ", text)
             if folder == f"exercises/{name}" and name in tasks and here.endswith("/README.md"):
                 text += self.exercise(name, tasks[name])
             elif here == "exercises/README.md" and self.kind == "html":

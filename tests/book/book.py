@@ -140,7 +140,7 @@ def a_search_finds_what_a_text_says(program, url):
     for words, where in (("MSG_CTRUNC", "chapters/03-descriptor-passing"), ("zombie", "exercises/01-1")):
         with program.open(f"{url}search.html?q={words}", width=360) as page:
             page.evaluate("""new Promise(resolve => { const look = () =>
-                document.querySelector("#search-results ul.search li a") ? setTimeout(resolve, 300) : setTimeout(look, 20); look(); })""")
+                /finished/i.test(document.querySelector("#search-results").innerText) ? resolve() : setTimeout(look, 20); look(); })""")
             tap.expect_in(where, " ".join(page.evaluate("[...document.querySelectorAll('ul.search li a')].map(a => a.href)")))
 
 
