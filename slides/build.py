@@ -48,7 +48,12 @@ html, body { background: #fff !important; width: auto !important; height: auto !
 def version():
     """Of the course: when it was last changed, and how git calls that."""
     done = subprocess.run(["git", "-C", HERE, "log", "-1", "--format=%cs (%h)"], capture_output=True, text=True, check=False)
-    return f"version of {done.stdout.strip()} · " if done.returncode == 0 else ""
+    return done.stdout.strip()
+
+
+def imprint():
+    return " · ".join(["The authors of this course", *([f"version of {version()}"] if version() else []),
+                       "texts CC BY 4.0, code MIT"])
 
 
 def prepared(deck, folder, pictures):
@@ -65,8 +70,7 @@ def prepared(deck, folder, pictures):
         return found[1] + str(copy) + found[4]
 
     text = re.sub(r"^<!-- (excerpt|sketch) .*?-->\n", "", deck.read_text(), flags=re.M)
-    imprint = f"\n<p class=\"imprint\">The authors of this course · {version()}texts CC BY 4.0, code MIT</p>\n"
-    text = TITLE.sub(lambda found: found[1] + imprint, text, count=1)
+    text = TITLE.sub(lambda found: f'{found[1]}\n<p class="imprint">{imprint()}</p>\n', text, count=1)
     return PICTURE.sub(picture, text)
 
 

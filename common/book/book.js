@@ -5,9 +5,7 @@ document.addEventListener("change", event => {
         return;
     for (const why of fieldset.querySelectorAll(".why"))
         why.hidden = true;
-    const label = event.target.closest("label"), why = label.nextElementSibling;
-    why.hidden = false;
-    fieldset.dataset.answered = label.className;
+    event.target.closest("label").nextElementSibling.hidden = false;
 });
 for (const why of document.querySelectorAll(".question .why"))
     why.setAttribute("role", "status");

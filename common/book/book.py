@@ -20,7 +20,8 @@ import drawing
 import pages
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(pages.ROOT / "common/report")]
+sys.path[:0] = [str(pages.ROOT / folder) for folder in ("common/report", "slides")]
+import build  # noqa: E402  which makes the decks
 import fonts  # noqa: E402
 import paths  # noqa: E402
 import program  # noqa: E402
@@ -28,11 +29,6 @@ import program  # noqa: E402
 KINDS = ("html", "epub", "pdf")
 BOOK = paths.BUILD / "book"
 BUILDERS = {"html": "html", "epub": "epub", "pdf": "singlehtml"}
-
-
-def version():
-    done = subprocess.run(["git", "-C", pages.ROOT, "log", "-1", "--format=%cs"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "of no date"
 
 
 def copied(kind, static):
@@ -108,7 +104,7 @@ def whole(static):
 
 
 def sphinx(kind, stage, out):
-    environment = os.environ | {"BOOK": kind, "BOOK_VERSION": version(), "BOOK_STATIC": str(stage / "_static"),
+    environment = os.environ | {"BOOK": kind, "BOOK_VERSION": build.version(), "BOOK_STATIC": str(stage / "_static"),
                                 "LC_ALL": "C.UTF-8", "PYTHONPATH": str(HERE)}
     done = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-j", "2", "-b", BUILDERS[kind], "-c", HERE, "-d",
                            BOOK / f"doctrees-{kind}", stage, out], env=environment, text=True,
@@ -132,8 +128,7 @@ def make(kind, drawer):
     stage, out = BOOK / f"pages-{kind}", BOOK / (kind if kind == "html" else f"made-{kind}")
     for folder in stage, out:
         shutil.rmtree(folder, ignore_errors=True)
-    imprint = f"The authors of this course · version of {version()} · texts CC BY 4.0, code MIT"
-    book = pages.Book(kind, stage, drawer, handed, imprint)
+    book = pages.Book(kind, stage, drawer, handed, build.imprint())
     book.make(paths.BUILD / "slides", paths.BUILD / "report")
     copied(kind, stage / "_static")
     sphinx(kind, stage, out)

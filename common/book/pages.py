@@ -12,10 +12,12 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / folder) for folder in ("common/text", "common/report", "slides")]
-import excerpt  # noqa: E402  these are there
+sys.path[:0] = [str(ROOT / folder) for folder in ("common/book", "common/exercises", "common/text", "common/report", "slides")]
+import course  # noqa: E402  these are there
+import excerpt  # noqa: E402
 import fonts  # noqa: E402
 import quiz  # noqa: E402
+import translate  # noqa: E402
 
 GLOSSARY = "chapters/glossary.md"
 FACTS = "chapters/facts.md"
@@ -32,7 +34,7 @@ COMMENT = re.compile(r" ?<!-- (?!hand-over of )(?:fact: ([\w-]+)|.*?) -->", re.S
 DESCRIBED = re.compile(r"^ *(accTitle|accDescr): (.*)$", re.M)
 # Where no term becomes a link: in code, links and their definitions, tags and headings.
 OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#[^\n]*$|^\[[^\n]*$", re.M | re.S)
-LANGUAGES = {".c": "c", ".h": "c", ".py": "python", ".sh": "sh", ".mk": "make", ".gp": "gnuplot"}
+LANGUAGES = excerpt.LANGUAGES | {".gp": "gnuplot"}
 
 
 class Mistake(Exception):
@@ -46,27 +48,6 @@ def tracked():
         return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
     return [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")
             if path.is_file() and path.relative_to(ROOT).parts[0] not in ("build", "mine", ".git")]
-
-
-def exercises():
-    """Of each exercise in exercises/list: its title and its hints."""
-    found = {}
-    for line in (ROOT / "exercises/list").read_text().splitlines():
-        if re.match(r"\d\d-\w", line):
-            name = line.strip()
-            found[name] = {"title": "", "hints": []}
-        elif words := re.match(r"    (title|hint) +(.*)", line):
-            if words[1] == "hint":
-                found[name]["hints"].append(words[2])
-            else:
-                found[name]["title"] = words[2]
-    return found
-
-
-def anchor(heading):
-    """The anchor that a host makes of a heading."""
-    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
-    return re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")
 
 
 def folded(summary, text):
@@ -88,11 +69,12 @@ class Book:
         files = tracked()
         self.files = set(files)
         texts = [name for name in files if name.endswith(".md") and not name.startswith(NOT_THERE)]
-        self.pages = [name for name in texts if kind == "html" or READ.fullmatch(name) and not DECK.fullmatch(name)]
+        self.pages = [name for name in texts if kind == "html" or READ.fullmatch(name)]
         self.decks = [name for name in self.pages if DECK.fullmatch(name)]
         self.sources = {}  # of each that a page leads to: its number, for ids
         self.pictures = 0
-        self.terms = re.findall(r"^## (.*)$", (ROOT / GLOSSARY).read_text(), re.M)
+        glossary = (ROOT / GLOSSARY).read_text()  # below its title, each heading is a term
+        self.terms = dict(zip(re.findall(r"^#+ (.*)$", glossary, re.M)[1:], translate.slugs(glossary)[1:]))
 
     # ---- where a link leads ----
 
@@ -198,8 +180,7 @@ class Book:
         text = self.links(here, self.comments(here, text))
         if here == GLOSSARY or not READ.fullmatch(here) or re.search(r"\.\w\w\.md$", here):
             return text
-        for term in sorted(self.terms, key=len, reverse=True):
-            at = anchor(term)
+        for term, at in sorted(self.terms.items(), key=lambda pair: len(pair[0]), reverse=True):
             if at in linked:
                 continue
             place = self.first(term, text)
@@ -235,7 +216,7 @@ class Book:
         text = (ROOT / here).read_text()
         if self.kind != "html":  # a page in other languages is not beside it
             text = re.sub(r"^English · .*\n\n", "", text, flags=re.M)
-        linked = {at for at in re.findall(r"glossary\.md#([\w-]+)", text)}
+        linked = set(re.findall(r"glossary\.md#([\w-]+)", text))
         made, end = [], 0
         for found in FENCE.finditer(text):
             made += [self.words(here, text[end:found.start()], linked), self.fence(here, found)]
@@ -251,24 +232,24 @@ class Book:
 
     # ---- what is beside the pages ----
 
-    def exercise(self, name, of):
+    def exercise(self, of):
         """Behind the page of an exercise: its hints, one after the other, and its solution. On paper nothing can be
         folded: there the hints stand with the solution."""
-        text = "\n\n## Hints, and the solution\n"
+        name, text = of.name, "\n\n## Hints, and the solution\n"
         if self.kind != "html":
             return text + f"\nThey stand [on a page of their own](../../solutions/{name}/index.md).\n"
-        for number, words in enumerate(of["hints"], 1):
+        for number, words in enumerate(of.hints, 1):
             text += folded(f"Hint {number}", words)
         if f"solutions/{name}/README.md" in self.pages:
             text += folded("The solution", f"[What was wrong, and what is not enough](../../solutions/{name}/index.md)")
             text += f"\n```{{toctree}}\n:hidden:\n\nThe solution </solutions/{name}/index>\n```\n"
         return text
 
-    def solution(self, name, of):
+    def solution(self, of):
         """Behind the page of a solution: what differs from the starter."""
-        text = "\n\n## What changed\n"
+        name, text = of.name, "\n\n## What changed\n"
         if self.kind != "html":
-            text = "\n\n## The hints\n\n" + "".join(f"1. {words}\n" for words in of["hints"]) + text
+            text = "\n\n## The hints\n\n" + "".join(f"1. {words}\n" for words in of.hints) + text
         for path in sorted((ROOT / "solutions" / name).iterdir()):
             starter = ROOT / "exercises" / name / path.name
             if path.suffix not in LANGUAGES:
@@ -289,7 +270,7 @@ class Book:
             text += f"\n## {' '.join(question['title'].split())}\n\n"
             answer = f'<div class="answer">{block(quiz.answered(question))}</div>'
             if self.kind == "html":
-                text += f'<div class="question" data-answer="{number}">{block(self.asked(question, number))}</div>\n'
+                text += f'<div class="question">{block(self.asked(question, number))}</div>\n'
                 text += folded("The answer", answer)
             else:
                 text += f'<div class="question">{block(quiz.asked(question))}</div>\n{answer}\n'
@@ -335,12 +316,9 @@ class Book:
 
     # ---- all of it ----
 
-    def toctree(self, caption, entries, **options):
-        entries = [entry for entry in entries if entry]
-        if not entries:
-            return ""
-        head = "".join(f":{key}: {value}\n" for key, value in options.items())
-        return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n{head}\n" + "\n".join(entries) + "\n```\n"
+    @staticmethod
+    def toctree(caption, entries):
+        return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(entries) + "\n```\n" if entries else ""
 
     def quizzes(self):
         return ["/quiz/index"] if self.kind == "html" else [f"/quiz/{path.stem}" for path in quiz.FILES]
@@ -367,7 +345,7 @@ class Book:
     def make(self, slides, report):
         """Writes all pages. `slides` and `report` are the folders where make has put those."""
         self.slides = slides
-        tasks = exercises()
+        tasks = {exercise.name: exercise for exercise in course.read_list()}
         for here in self.pages:
             folder = os.path.dirname(here)
             name = os.path.basename(folder)
@@ -377,16 +355,16 @@ class Book:
                 text = self.page(here)
             if name in tasks and here.endswith("/README.md"):  # two pages of one title: a search shows both
                 kind = "Solution" if folder.startswith("solutions/") else "Exercise"  # in a list behind the chapters
-                text = re.sub(r"\A# ", f"# {kind} {'-'.join(name.split('-')[:2])}: ", text)
+                text = re.sub(r"\A# ", f"# {kind} {tasks[name].number}: ", text)
             if folder == f"exercises/{name}" and name in tasks and here.endswith("/README.md"):
-                text += self.exercise(name, tasks[name])
+                text += self.exercise(tasks[name])
             elif here == "exercises/README.md" and self.kind == "html":
                 names = [each for each in tasks if f"exercises/{each}/README.md" in self.pages]
                 text += self.toctree("Exercises", [f"/exercises/{each}/index" for each in names])
             elif here == "exercises/project-http/README.md" and self.kind == "html":
                 text += self.toctree("Solution", ["/solutions/project-http/index"])
             elif folder == f"solutions/{name}" and name in tasks and here.endswith("/README.md"):
-                text += self.solution(name, tasks[name])
+                text += self.solution(tasks[name])
             elif here == "README.md" and self.kind != "pdf":
                 text += self.contents()
             self.write(self.document(here) + ".md", text)

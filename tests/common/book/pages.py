@@ -82,20 +82,20 @@ def test_a_console_has_no_name():
 
 
 def test_hints_are_folded_one_by_one():
-    made = book().exercise("04-1-maxfd", pages.exercises()["04-1-maxfd"])
+    made = book().exercise(pages.course.find("04-1"))
     tap.expect(made.count("<summary>Hint ") >= 2, made)
     tap.expect_in("<summary>The solution</summary>", made)
     tap.expect_in("(../../solutions/04-1-maxfd/index.md)", made)
 
 
 def test_on_paper_the_hints_stand_with_the_solution():
-    task = pages.exercises()["04-1-maxfd"]
-    tap.expect(task["hints"][0] not in book("pdf").exercise("04-1-maxfd", task), "a hint where nobody has asked for it")
-    tap.expect_in(task["hints"][0], book("pdf").solution("04-1-maxfd", task))
+    task = pages.course.find("04-1")
+    tap.expect(task.hints[0] not in book("pdf").exercise(task), "a hint where nobody has asked for it")
+    tap.expect_in(task.hints[0], book("pdf").solution(task))
 
 
 def test_a_solution_shows_what_changed():
-    made = book().solution("04-1-maxfd", pages.exercises()["04-1-maxfd"])
+    made = book().solution(pages.course.find("04-1"))
     tap.expect_in("--- exercises/04-1-maxfd/server.c", made)
     tap.expect(re.search(r"^\+[^+]", made, re.M), made)
 
