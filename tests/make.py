@@ -369,8 +369,11 @@ def test_every_c_file_is_in_compile_commands_and_compiles_so():
     tap.equal(sorted(entry["file"] for entry in entries), sorted(files - hostile))
     tap.equal(out, f"compile_commands.json says how {len(entries)} files are compiled\n")
     assert all(entry["directory"] == str(TREE) for entry in entries)
-    commands = "\n".join(f"{entry['command']} -fsyntax-only -w || echo {entry['file']}"
-                         for entry in entries)
+    # The parser of the project is not among what `make test` asks for.
+    has_parser = subprocess.run([TREE / "common/setup.sh", "llhttp"], env=os.environ | {"DEPS": "ask"}, check=False,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    commands = "\n".join(f"{entry['command']} -fsyntax-only -w || echo {entry['file']}" for entry in entries
+                         if has_parser or "<llhttp.h>" not in (TREE / entry["file"]).read_text())
     ran = subprocess.run(["xargs", "-d", "\n", "-P", "4", "-n", "1", "sh", "-c"], input=commands,
                          cwd=TREE, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                          check=False)
