@@ -204,7 +204,7 @@ class Stage:
                 pass_fds=[writer])
             os.close(writer)
             writer = None
-            verdict = os.read(reader, 64)
+            verdict = os.read(reader, 4096)  # see _verdict in lesson.py
         finally:
             os.close(reader)
             if writer is not None:
@@ -215,8 +215,9 @@ class Stage:
         if status == 0 and verdict == b"passed\n":
             return self.outcome("passed", output, "")
         if status == 1 and verdict.startswith(b"not yet "):
-            outcome = self.outcome("not yet", output, said(output, "Happened"))
-            outcome.steps = int(verdict.split()[2]), steps_of((self.tests / "test.py").read_text())
+            passed, _, happened = verdict.decode(errors="replace").removeprefix("not yet ").partition(" ")
+            outcome = self.outcome("not yet", output, printable(happened).strip())
+            outcome.steps = int(passed), steps_of((self.tests / "test.py").read_text())
             return outcome
         if status < 0:  # where no namespace hides the supervisor
             return self.say("not yet", "the sandbox was ended by a signal, which your program must have sent",
@@ -373,9 +374,3 @@ def report(first, **lines):
             wrapped = textwrap.wrap(value, 65, break_long_words=False, break_on_hyphens=False)
             text += [f"  {label.replace('_', ' ') if i == 0 else '':<11}{line}" for i, line in enumerate(wrapped)]
     return "\n".join(text)
-
-
-def said(words, label):
-    """What stands behind a label in such a report, in one line."""
-    found = re.search(rf"^  {label} +(.*(?:\n {{13}}(?! ).*)*)", words, re.MULTILINE)
-    return re.sub(r"\s+", " ", found[1]).rstrip(":") if found else ""

@@ -43,7 +43,8 @@ _NOT_YET, _BROKEN = 1, 3
 _PR_SET_DUMPABLE = 4
 _NAME = pathlib.Path(sys.argv[0]).resolve().parent.name
 _programs = None  # the folder of the programs, an absolute path
-_verdict = None   # a descriptor on which passed() says so, to whoever started this test
+_verdict = None   # a descriptor for whoever started this test: passed() writes "passed" there, _report() "not yet",
+                  # the number of steps that were passed, and what happened. What is printed is for people alone
 _step = "start"
 _step_look = ""
 _places = []      # in the test, of the steps so far; the last is under way
@@ -116,12 +117,14 @@ def passed():
 
 
 def wait_until(predicate, patience=None):
-    """Asks until `predicate` says true, and returns true; false when patience ends before."""
-    end = time.monotonic() + (PATIENCE if patience is None else patience)
+    """Asks until `predicate` says true, and returns true; false when patience ends before. The longer it takes, the
+    less often: many that wait in vain are not to keep the machine from those that do something."""
+    began = time.monotonic()
     while not predicate():
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > (PATIENCE if patience is None else patience):
             return bool(predicate())
-        time.sleep(0.005)
+        time.sleep(min(0.005 + waited / 20, 0.05))
     return True
 
 
@@ -748,7 +751,8 @@ def _report(expected, happened, look):
     for server in _running:
         _end_session(server._process)
     if _verdict is not None:  # a status of 1 alone is also what Python ends with when the test cannot even begin
-        os.write(_verdict, f"not yet {len(set(_places) - set(_places[-1:]))}\n".encode())
+        what = " ".join(str(happened).split("\n", maxsplit=1)[0].split()).rstrip(":")
+        os.write(_verdict, f"not yet {len(set(_places) - set(_places[-1:]))} {what[:1000]}\n".encode(errors="replace"))
     os._exit(_NOT_YET)
 
 
