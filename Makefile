@@ -17,7 +17,8 @@ numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
 # And 3 and 4, by which make with -j hands out work, would be open in all that is tested.
 # The empty exec has each started as it is named: else prove of Perl 5.40 takes the whole path, and splits it at blanks.
-prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove --exec '' -j4 --failures $(1) 3<&- 4<&- || { \
+# Most tests mostly wait.
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove --exec '' -j$$((2 * $$(nproc) + 2)) --failures $(1) 3<&- 4<&- || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 # Of 07-pidfd, that of chapter 07.
@@ -45,9 +46,10 @@ test check check-exercises check-project mutants soak compare peers cost growth 
     book coverage: export PATH := /usr/bin:$(PATH)
 test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 
+# The longest first, so that none runs alone at the end.
 test: ## test everything (some minutes)
 	$(call answer,build $(unit_tests) $(server_tests),$(exercise_environment) \
-	    $(call prove,$(unit_tests) $(server_tests) $(script_tests) $(exercise_tests)))
+	    $(call prove,$(exercise_tests) $(script_tests) $(unit_tests) $(server_tests)))
 
 chapter-%: ## build, test and time chapter NN, and say what to do next
 	$(call answer,build-$*,$(remake) test-$* && $(remake) time-$* && common/report/next.sh $*)

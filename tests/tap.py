@@ -8,11 +8,15 @@
 TEST_ONLY is a pattern of names, as for the tests in C; TEST_SECONDS bounds the whole.
 """
 import concurrent.futures
+import contextlib
 import ctypes
+import fcntl
 import fnmatch
 import os
 import pathlib
 import signal
+import socket
+import struct
 import sys
 import textwrap
 import time
@@ -71,6 +75,22 @@ def raises(kind, function, *arguments):
 def adopt_orphans():
     """From here on, what is left behind by whatever we start becomes our child: no_child_left()."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def own_network():
+    """Goes on in a network of its own with nothing in it but loopback, where that is allowed.
+
+    And those that sandboxes make from there have tables of TCP sockets of their own, small ones. Else all networks share
+    one, made for all the memory of the machine, and each look at /proc/net/tcp goes through all of it: 5 ms.
+    """
+    for _ in range(2):
+        if _libc.unshare(0x40000000) != 0:  # CLONE_NEWNET
+            return
+        with contextlib.suppress(OSError):  # before Linux 6.1
+            pathlib.Path("/proc/sys/net/ipv4/tcp_child_ehash_entries").write_text("256", encoding="ascii")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
+        fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
 
 
 def no_child_left():

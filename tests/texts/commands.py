@@ -16,10 +16,9 @@ that may be made, so that the ports of the texts are free. Short sleeps are long
 
 Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a
 command runs once: what it printed is kept there, and the other texts are compared with that. What
-the front page shows measures in full, and the others as little as can be (TEST_HASTE).
+the front page shows measures one round in full, and the others as little as can be (TEST_HASTE).
 """
 import contextlib
-import ctypes
 import fcntl
 import os
 import pathlib
@@ -27,7 +26,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import struct
 import sys
 import termios
@@ -63,7 +61,7 @@ class Terminal:
                 signal.signal(number, signal.SIG_DFL)  # the second; so would bash, and all that it starts
             environment = os.environ | {"PS1": PROMPT + " $?\n", "PS2": "", "TERM": "dumb",
                                         "LC_ALL": "C.UTF-8", "COLUMNS": str(WIDTH)}
-            environment |= {"TEST_HASTE": "1"} if haste else {}
+            environment |= {"TEST_HASTE": "1" if haste else "rounds"}
             environment.pop("PROMPT_COMMAND", None)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"], environment)
         os.set_inheritable(self.fd, False)  # the next terminal's shell would hold this one open
@@ -208,18 +206,8 @@ def run_text(path, number):
     return number, failed
 
 
-def own_network():
-    """Goes on in a network of its own with nothing in it but loopback, where that is allowed."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x40000000) != 0:  # CLONE_NEWNET
-        return
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = struct.pack("16sh14x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
-        fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
-
-
 def main():
-    own_network()
+    tap.own_network()
     with contextlib.suppress(OSError):  # ps shows which processes are nice; in the texts none is
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
