@@ -17,3 +17,8 @@ function reachable() {
 }
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
+// A search leads to a page, and marks there what was looked for: the first mark is the place.
+addEventListener("load", () => {
+    if (!location.hash)
+        document.querySelector("article .highlighted")?.scrollIntoView({ behavior: "instant", block: "center" });
+});

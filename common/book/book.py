@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import drawing
 import pages
@@ -64,7 +65,7 @@ def font_rules(static):
 
 
 # What those who see nothing, and axe-core, miss in the pages of Sphinx and furo.
-FOR_ALL = [(re.compile(pattern), by) for pattern, by in [
+FOR_ALL = [(re.compile(pattern, re.S), by) for pattern, by in [
     (r'(<p class="caption" role="heading")>', r'\1 aria-level="2">'),
     (r'<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="The course">'),
     (r'<aside class="(toc-drawer[^"]*)">', r'<aside class="\1" aria-label="This page">'),
@@ -73,6 +74,10 @@ FOR_ALL = [(re.compile(pattern), by) for pattern, by in [
     # A head without words is none.
     (r'<thead>\s*<tr class="row-odd">(?:<th class="[^"]*"><p></p></th>\s*)+</tr>\s*</thead>', ""),
     (r'<th class="[^"]*"><p></p></th>', "<td></td>"),
+    # A line that leads to what stands below it stays with that, on paper.
+    (r"<p>((?:(?!</?p[ >]).)*:)</p>", r'<p class="leads">\1</p>'),
+    # A picture that a phone shows small can be had alone. What is in a link already stays so.
+    (r'(?<!">)(<img alt="[^"]*" src="((?:[^"/]*/)*_images/[^"]*)" ?/?>)', r'<a class="picture" href="\2">\1</a>'),
 ]]
 
 
@@ -124,18 +129,33 @@ def handed(name):
     return out.read_text(), out.with_suffix(".svg").read_text()
 
 
+def home():
+    """The address of the repository, where a workflow of GitHub makes the book."""
+    server, repository = (os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY"))
+    return f"{server}/{repository}" if server and repository else ""
+
+
+def archive(path):
+    """All that is tracked, as it is: whoever has only the book is to have what it speaks of."""
+    with tarfile.open(path, "w:gz") as whole_tree:
+        for name in sorted(pages.tracked()):
+            whole_tree.add(pages.ROOT / name, f"course/{name}")
+
+
 def make(kind, drawer):
     stage, out = BOOK / f"pages-{kind}", BOOK / (kind if kind == "html" else f"made-{kind}")
     for folder in stage, out:
         shutil.rmtree(folder, ignore_errors=True)
-    book = pages.Book(kind, stage, drawer, handed, build.imprint())
+    book = pages.Book(kind, stage, drawer, handed, build.imprint(), home())
     book.make(paths.BUILD / "slides", paths.BUILD / "report")
     copied(kind, stage / "_static")
     sphinx(kind, stage, out)
+    if kind != "epub":
+        for_all(out)
     if kind == "html":
         whole(out / "_static")
-        for_all(out)
         (out / ".nojekyll").touch()  # a host shows _static, too
+        archive(out / pages.ARCHIVE)
         return out / "index.html"
     if kind == "epub":
         shutil.copy2(next(out.glob("*.epub")), BOOK / "course.epub")

@@ -1,5 +1,7 @@
 """How Sphinx makes the book of the pages that book.py has written. See https://www.sphinx-doc.org/en/master/usage/configuration.html"""
+import html
 import os
+import re
 
 from sphinx.builders import _epub_base
 
@@ -60,8 +62,20 @@ epub_description = "A course in C for Linux: how a network server gets from a pr
 epub_exclude_files = ["_static/book.js", "search.xhtml", "genindex.xhtml"]
 
 
-def setup(app):
+def context_of(app, name, template, context, tree):
     # No icon: else a browser asks for one that is not there.
+    context["metatags"] = context.get("metatags", "") + '<link rel="icon" href="data:,">'
+    # From exercise to exercise, and not into the solution, which is below each.
+    tasks = sorted(page for page in app.env.found_docs if re.fullmatch(r"exercises/\d\d-\d.*/index", page))
+    if re.match(r"solutions/\d\d-\d", name):
+        context["prev"] = context["next"] = None
+    elif name in tasks:
+        at = tasks.index(name)
+        for way, page in ("prev", tasks[at - 1] if at else "exercises/index"), ("next", (tasks + [None])[at + 1]):
+            context[way] = page and {"link": app.builder.get_relative_uri(name, page),
+                                     "title": html.escape(app.env.titles[page].astext())}
+
+
+def setup(app):
     if kind == "html":
-        app.connect("html-page-context", lambda app, name, template, context, tree: context.update(
-            metatags=context.get("metatags", "") + '<link rel="icon" href="data:,">'))
+        app.connect("html-page-context", context_of)

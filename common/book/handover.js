@@ -171,8 +171,11 @@
             this.slider.value = at + 1;
             this.slider.setAttribute("aria-valuetext", `step ${at + 1} of ${this.last + 1}`);
             this.count.textContent = `${at + 1} of ${this.last + 1}`;
-            this.buttons.first.disabled = this.buttons.back.disabled = at === 0;
-            this.buttons.next.disabled = this.buttons.last.disabled = at === this.last;
+            // Not disabled: that would take the focus away, and the keys with it.
+            for (const name of ["first", "back"])
+                this.buttons[name].setAttribute("aria-disabled", at === 0);
+            for (const name of ["next", "last"])
+                this.buttons[name].setAttribute("aria-disabled", at === this.last);
             this.pictures.forEach((picture, number) => {
                 if (moves)
                     this.fly(picture, from[number], this.middle(picture, step.to), step.colour);

@@ -32,8 +32,19 @@ LINK = re.compile(CODE + r"|(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)", re.
 STEPS = re.compile(r"^<!-- hand-over of (\S+) -->\n(?:.+\n)+", re.M)
 COMMENT = re.compile(r" ?<!-- (?!hand-over of )(?:fact: ([\w-]+)|.*?) -->", re.S)
 DESCRIBED = re.compile(r"^ *(accTitle|accDescr): (.*)$", re.M)
+# The table at the top of a chapter.
+OBJECTIVES = re.compile(r"^\*\*What you will be able to do\*\*\n\n(?:\|.*\n)+", re.M)
 # Where no term becomes a link: in code, links and their definitions, tags and headings.
 OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#[^\n]*$|^\[[^\n]*$", re.M | re.S)
+ARCHIVE = "course.tar.gz"  # of all that is tracked, beside the front page of a site
+REPORT = """# The last report
+
+All tables and plots that were measured where this book was made.
+
+<iframe class="report" src="_static/report/index.html" title="The report" loading="lazy"></iframe>
+
+<p><a href="_static/report/index.html">The report alone</a></p>
+"""
 LANGUAGES = excerpt.LANGUAGES | {".gp": "gnuplot"}
 
 
@@ -62,10 +73,12 @@ def block(made):
 class Book:
     """The pages of one kind, "html", "epub" or "pdf", below a folder that Sphinx then reads."""
 
-    def __init__(self, kind, out, drawn, handed, imprint=""):
+    def __init__(self, kind, out, drawn, handed, imprint="", home=""):
         """`drawn` gives of the text of a picture in Mermaid the SVG, `handed` of the name of a server the HTML of
-        its hand-over, step by step, and the SVG of one moment of it."""
+        its hand-over, step by step, and the SVG of one moment of it. `home` is the address of the repository, where it
+        has one."""
         self.kind, self.out, self.drawn, self.handed, self.imprint = kind, out, drawn, handed, imprint
+        self.home = home
         files = tracked()
         self.files = set(files)
         texts = [name for name in files if name.endswith(".md") and not name.startswith(NOT_THERE)]
@@ -74,6 +87,7 @@ class Book:
         self.sources = {}  # of each that a page leads to: its number, for ids
         self.pictures = 0
         glossary = (ROOT / GLOSSARY).read_text()  # below its title, each heading is a term
+        self.tasks = {exercise.number: exercise for exercise in course.read_list()}
         self.terms = dict(zip(re.findall(r"^#+ (.*)$", glossary, re.M)[1:], translate.slugs(glossary)[1:]))
 
     # ---- where a link leads ----
@@ -212,6 +226,24 @@ class Book:
         return (f"One moment of a real run:\n\n![{html.unescape(words)}]"
                 f"({os.path.relpath(file, os.path.dirname(self.document(here)) or '.')})\n")
 
+    def objectives(self, here, table):
+        """With links to the exercises and the questions of the quiz that it names."""
+        top, chapter = os.path.relpath(".", os.path.dirname(here)), os.path.basename(os.path.dirname(here))
+
+        def led(found):
+            task = self.tasks.get(found[1])
+            return f"[{found[1]}]({top}/exercises/{task.name}/index.md)" if task else found[0]
+        table = re.sub(r"(?<![\w`/-])(\d\d-\d)(?![\w-])", led, table)
+        return re.sub(r"\*(\d+\.\d+)\*", rf"[*\1*]({top}/quiz/{chapter}.md)", table)
+
+    def front(self, text):
+        """The front page, with where all that it speaks of is to be had: a site brings it along."""
+        where = self.home and f"It lies at <{self.home}>"
+        if self.kind == "html":
+            archive = f'<a href="{ARCHIVE}">one archive</a>'
+            where = f"{where}, and whole in {archive}" if where else f"All of it, texts, code and tests, is in {archive}"
+        return re.sub(r"(?m)^## ", f"{where}.\n\n## ", text, count=1) if where else text
+
     def page(self, here):
         text = (ROOT / here).read_text()
         if self.kind != "html":  # a page in other languages is not beside it
@@ -226,6 +258,9 @@ class Book:
         text = STEPS.sub(lambda found: self.steps(here, found[1]), "".join(made))
         if self.kind == "pdf":
             text = text.replace("<details>", "<details open>")
+        text = OBJECTIVES.sub(lambda found: self.objectives(here, found[0]), text)
+        if here == "README.md":
+            text = self.front(text)
         if here == FACTS:
             text = re.sub(r"^- `([\w-]+)`:", r'- <span id="fact-\1"></span>`\1`:', text, flags=re.M)
         return text
@@ -237,7 +272,7 @@ class Book:
         folded: there the hints stand with the solution."""
         name, text = of.name, "\n\n## Hints, and the solution\n"
         if self.kind != "html":
-            return text + f"\nThey stand [on a page of their own](../../solutions/{name}/index.md).\n"
+            return f"\n\n*Hints and the solution: [Solution {of.number}](../../solutions/{name}/index.md)*\n"
         for number, words in enumerate(of.hints, 1):
             text += folded(f"Hint {number}", words)
         if f"solutions/{name}/README.md" in self.pages:
@@ -262,6 +297,7 @@ class Book:
         return text
 
     def quiz(self, path):
+        answers = ""  # where nothing can be folded, behind all questions
         title, questions = quiz.read(path)
         text = f"# Quiz: {title}\n\n"
         if self.kind == "html":
@@ -273,8 +309,9 @@ class Book:
                 text += f'<div class="question">{block(self.asked(question, number))}</div>\n'
                 text += folded("The answer", answer)
             else:
-                text += f'<div class="question">{block(quiz.asked(question))}</div>\n{answer}\n'
-        return text
+                text += f'<div class="question">{block(quiz.asked(question))}</div>\n'
+                answers += f"**{' '.join(question['title'].split())}**\n\n{answer}\n\n"
+        return text + (f"\n## The answers\n\n{answers}" if answers else "")
 
     @staticmethod
     def asked(question, number):
@@ -338,13 +375,13 @@ class Book:
         text += self.toctree("To look up", those("chapters/(glossary|debugging|facts).md") + ["/source/index"])
         if self.kind == "html":
             text += self.toctree("To teach", those("slides/(README|syllabus|prerequisites|talk|exam).md") + ["/slides/decks"])
-            text += self.toctree("Measured here", ["/report"])
+            text += self.toctree("Measured here", ["/report"] if self.reported else [])
             text += self.toctree("To look after", those(r"\.github/.*|(common|tests)/.*"))
         return text + self.toctree("한국어", those(r"(.*/)?[\w-]+\.ko\.md"))
 
     def make(self, slides, report):
         """Writes all pages. `slides` and `report` are the folders where make has put those."""
-        self.slides = slides
+        self.slides, self.reported = slides, (report / "index.html").exists()
         tasks = {exercise.name: exercise for exercise in course.read_list()}
         for here in self.pages:
             folder = os.path.dirname(here)
@@ -360,7 +397,8 @@ class Book:
                 text += self.exercise(tasks[name])
             elif here == "exercises/README.md" and self.kind == "html":
                 names = [each for each in tasks if f"exercises/{each}/README.md" in self.pages]
-                text += self.toctree("Exercises", [f"/exercises/{each}/index" for each in names])
+                text += "\n## All of them\n" + self.toctree("Exercises", [f"/exercises/{each}/index" for each in names]).replace(
+                    ":hidden:", ":maxdepth: 1")
             elif here == "exercises/project-http/README.md" and self.kind == "html":
                 text += self.toctree("Solution", ["/solutions/project-http/index"])
             elif folder == f"solutions/{name}" and name in tasks and here.endswith("/README.md"):
@@ -378,17 +416,10 @@ class Book:
                        "```{toctree}\n:maxdepth: 1\n\n" + "\n".join(path.stem for path in quiz.FILES) + "\n```\n")
             self.write("slides/decks.md", "# Decks\n\n```{toctree}\n:maxdepth: 1\n\n"
                        + "\n".join(f"/{self.document(name)}" for name in self.decks) + "\n```\n")
-            self.write("report.md", self.report(report))
+            if self.reported:
+                self.write("report.md", REPORT)
         # No more than what is led to is shown: so these come last.
         self.write("source/index.md", "# The code\n\nThe files that the pages speak of, as they are.\n\n```{toctree}\n:maxdepth: 1\n\n"
                    + "\n".join(f"/{self.source(name)}" for name in sorted(self.sources)) + "\n```\n")
         for name in self.sources:
             self.write(self.source(name) + ".md", self.listing(name))
-
-    @staticmethod
-    def report(folder):
-        text = "# The last report\n\nAll tables and plots that were measured where this book was made.\n\n"
-        if not (folder / "index.html").exists():
-            return text + "Nothing was measured there yet: `make compare report`, and then `make book`.\n"
-        return text + ('<iframe class="report" src="_static/report/index.html" title="The report" loading="lazy"></iframe>\n\n'
-                       '<p><a href="_static/report/index.html">The report alone</a></p>\n')

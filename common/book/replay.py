@@ -182,12 +182,13 @@ class State:
         event = event._replace(descriptor=-1)
         if event.call == "connect":
             serving = {w for w in self.servers for t in self.tables[w].values() if t[0] == "c"}
-            busy = ": every worker is busy" if serving == self.servers else ""
+            # An acceptor accepts whoever is busy.
+            busy = ": every worker is busy" if serving == self.servers and "acceptor" not in self.tables else ""
             say = f"It is connected, and waits in the listener's backlog{busy}."
             return Step(who, called(event), say, flight=self._enter(thing))
         if event.call == "send":
             say = f"{plural(event.result, 'byte')} for the server."
-            if not self.holders(thing):
+            if thing in self.backlog:
                 say += " They wait in the connection, before any process has it."
             return Step(who, called(event), say)
         return Step(who, called(event), "Whoever reads from the connection will find its end.")

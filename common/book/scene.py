@@ -511,7 +511,8 @@ def caption(run, count):
     return (f"{run['title']}: {count} calls of a real run ({run['system']}), in their order. "
             "A process is a box with its descriptors, lines lead to what they name: a listener, "
             "the ends of channels, connections. A message in a channel can name one, too. "
-            "Dashed: free, or over.")
+            "A number in a circle is a connection on its way, one with a tick is over; \u201cand\u201d or \u201c+\u201d "
+            "in the corner of a process stands before descriptors that are not drawn. Dashed: free, or over. Shown first is the moment with most in it.")
 
 
 def page(run):
