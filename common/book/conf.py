@@ -57,7 +57,7 @@ epub_identifier = "prefork-course"
 epub_uid = "prefork-course"
 epub_scheme = "ID"
 
-epub_publisher = author
+epub_publisher = epub_contributor = author
 epub_description = "A course in C for Linux: how a network server gets from a process per connection to a pool of processes"
 epub_exclude_files = ["_static/book.js", "search.xhtml", "genindex.xhtml"]
 

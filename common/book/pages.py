@@ -36,6 +36,7 @@ DESCRIBED = re.compile(r"^ *(accTitle|accDescr): (.*)$", re.M)
 OBJECTIVES = re.compile(r"^\*\*What you will be able to do\*\*\n\n(?:\|.*\n)+", re.M)
 # Where no term becomes a link: in code, links and their definitions, tags and headings.
 OTHER = re.compile(CODE + r"|!?\[(?:[^\[\]]|\[[^\]]*\])*\](?:\([^)]*\)|\[[^\]]*\])?|<[^>]+>|^#[^\n]*$|^\[[^\n]*$", re.M | re.S)
+KINDS = {"README.md": ("Exercise", "Solution"), "README.ko.md": ("연습", "풀이")}  # an exercise's two pages
 ARCHIVE = "course.tar.gz"  # of all that is tracked, beside the front page of a site
 REPORT = """# The last report
 
@@ -273,6 +274,11 @@ class Book:
         name, text = of.name, "\n\n## Hints, and the solution\n"
         if self.kind != "html":
             return f"\n\n*Hints and the solution: [Solution {of.number}](../../solutions/{name}/index.md)*\n"
+        starters = [path for path in sorted(self.files) if re.fullmatch(rf"exercises/{name}/[^/]*", path)
+                    and pathlib.Path(path).suffix in LANGUAGES and not path.endswith(".md")]
+        if starters:
+            text = "\n\nThe starter: " + ", ".join(
+                f"[{pathlib.Path(path).name}](../../{self.source(path)}.md)" for path in starters) + "." + text
         for number, words in enumerate(of.hints, 1):
             text += folded(f"Hint {number}", words)
         if f"solutions/{name}/README.md" in self.pages:
@@ -390,8 +396,9 @@ class Book:
                 text = self.deck(here)
             else:
                 text = self.page(here)
-            if name in tasks and here.endswith("/README.md"):  # two pages of one title: a search shows both
-                kind = "Solution" if folder.startswith("solutions/") else "Exercise"  # in a list behind the chapters
+            kinds = KINDS.get(here.removeprefix(folder + "/"))
+            if name in tasks and kinds:  # two pages of one title: a search shows both in a list behind the chapters
+                kind = kinds[folder.startswith("solutions/")]
                 text = re.sub(r"\A# ", f"# {kind} {tasks[name].number}: ", text)
             if folder == f"exercises/{name}" and name in tasks and here.endswith("/README.md"):
                 text += self.exercise(tasks[name])
