@@ -34,7 +34,7 @@ def load(process, port, *options):
     """One run of the load generator against a server. Gives its table's row as a dictionary."""
     command = [str(paths.LOAD), "-T", "-p", str(port), "-P", str(process.pid), *map(str, options)]
     if turns.HASTE and "-n" in options:
-        command += ["-n", str(min(100, options[options.index("-n") + 1]))]
+        command += ["-n", str(min(600, options[options.index("-n") + 1]))]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     lines = result.stdout.splitlines()
     failure = program.Failure(f"{shlex.join(command)} ended with status {result.returncode}")
