@@ -17,8 +17,8 @@ numbers  := $(foreach chapter,$(chapters),$(firstword $(subst -, ,$(chapter))))
 brief    := PERL5OPT='-MBenchmark;$$Benchmark::Default_Style="nop"'
 # And 3 and 4, by which make with -j hands out work, would be open in all that is tested.
 # The empty exec has each started as it is named: else prove of Perl 5.40 takes the whole path, and splits it at blanks.
-# Most tests mostly wait.
-prove     = CMOCKA_MESSAGE_OUTPUT=TAP $(brief) prove --exec '' -j$$((2 * $$(nproc) + 2)) --failures $(1) 3<&- 4<&- || { \
+# Most tests mostly wait: so there are many at a time, and on a busy machine one may take minutes.
+prove     = CMOCKA_MESSAGE_OUTPUT=TAP TEST_SECONDS=$${TEST_SECONDS:-900} $(brief) prove --exec '' -j$$((2 * $$(nproc) + 2)) --failures $(1) 3<&- 4<&- || { \
     echo "One test again, by its name: TEST_ONLY=NAME PROGRAM, both as printed above" >&2; exit 1; }
 
 # Of 07-pidfd, that of chapter 07.

@@ -97,7 +97,7 @@ def whole(static):
     style one that is elsewhere; and that has the dark colours for who asks for them by a click, but not for
     whose system is dark."""
     script, style = static / "scripts/furo.js", static / "styles/furo.css"
-    text, line = script.read_text(), re.compile(r"^import Gumshoe .*\n", re.M)
+    text, line = script.read_text(), re.compile(r"^import (?:\* as )?Gumshoe .*\n", re.M)
     if line.search(text):
         script.write_text((static / "scripts/gumshoe-patched.js").read_text() + line.sub("", text))
     text = re.sub(r"@import [^;]*normalize[^;]*;", "", style.read_text())
