@@ -19,8 +19,8 @@ columns=${COLUMNS:-$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2)}
 longest=${LONGEST:-2400}
 export MINE="$logs/mine" # the marks and measurements of whoever runs this stay as they are
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
-# With other flags the programs in C run once more: not the exercises, which have flags of their own, nor tools in Python.
-compiled='script_tests= exercise_tests=tests/exercises/supervise.t'
+# These build and judge exercises with flags of their own, whatever the flags of the rest.
+unsanitized=exercise_tests=tests/exercises/supervise.t
 if [ -n "${TESTED-}" ]; then
     test="cat '$TESTED' && tail -n 1 '$TESTED' | grep -qx 'Result: PASS' && echo 'by make test, before this: Result: PASS'"
 else
@@ -39,8 +39,8 @@ valgrind        make valgrind
 mutants         make mutants
 texts           MAKE_TEST=$logs/test.log tests/texts/check.sh
 exercises       make check-exercises
-sanitize-gcc    export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize' $compiled || exit; done
-sanitize-clang  export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize' $compiled || exit; done
+sanitize-gcc    export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=gcc BUILD=$build/sanitize-gcc CFLAGS='$sanitize' $unsanitized || exit; done
+sanitize-clang  export TEST_SECONDS=900; for goal in '-j2 build tests' test; do make \$goal CC=clang BUILD=$build/sanitize-clang CFLAGS='$sanitize' $unsanitized || exit; done
 width           tests/texts/width.py
 book            make -s $build/book/node_modules && common/book/book.py && tests/book/book.py
 lint            make lint

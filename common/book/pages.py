@@ -360,8 +360,8 @@ class Book:
     # ---- all of it ----
 
     @staticmethod
-    def toctree(caption, entries):
-        return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(entries) + "\n```\n" if entries else ""
+    def toctree(caption, entries, how="hidden:"):
+        return f"\n```{{toctree}}\n:{how}\n:caption: {caption}\n\n" + "\n".join(entries) + "\n```\n" if entries else ""
 
     def quizzes(self):
         return ["/quiz/index"] if self.kind == "html" else [f"/quiz/{path.stem}" for path in quiz.FILES]
@@ -388,7 +388,7 @@ class Book:
     def make(self, slides, report):
         """Writes all pages. `slides` and `report` are the folders where make has put those."""
         self.slides, self.reported = slides, (report / "index.html").exists()
-        tasks = {exercise.name: exercise for exercise in course.read_list()}
+        tasks = {exercise.name: exercise for exercise in self.tasks.values()}
         for here in self.pages:
             folder = os.path.dirname(here)
             name = os.path.basename(folder)
@@ -404,8 +404,7 @@ class Book:
                 text += self.exercise(tasks[name])
             elif here == "exercises/README.md" and self.kind == "html":
                 names = [each for each in tasks if f"exercises/{each}/README.md" in self.pages]
-                text += "\n## All of them\n" + self.toctree("Exercises", [f"/exercises/{each}/index" for each in names]).replace(
-                    ":hidden:", ":maxdepth: 1")
+                text += "\n## All of them\n" + self.toctree("Exercises", [f"/exercises/{each}/index" for each in names], "maxdepth: 1")
             elif here == "exercises/project-http/README.md" and self.kind == "html":
                 text += self.toctree("Solution", ["/solutions/project-http/index"])
             elif folder == f"solutions/{name}" and name in tasks and here.endswith("/README.md"):

@@ -512,7 +512,8 @@ def caption(run, count):
             "A process is a box with its descriptors, lines lead to what they name: a listener, "
             "the ends of channels, connections. A message in a channel can name one, too. "
             "A number in a circle is a connection on its way, one with a tick is over; \u201cand\u201d or \u201c+\u201d "
-            "in the corner of a process stands before descriptors that are not drawn. Dashed: free, or over. Shown first is the moment with most in it.")
+            "in the corner of a process stands before descriptors that are not drawn. Dashed: free, or over. "
+            "Shown first is the moment with most in it.")
 
 
 def page(run):

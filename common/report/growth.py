@@ -66,7 +66,7 @@ def available_mib():
 def run(server, *options, workers=8, ballast=0):
     """The server's CPU for a connection, in µs."""
     if turns.HASTE:
-        options = (*options[:-1], 100)  # connections
+        options = (*options[:-1], 100)  # what follows -n: the points are many, and one look at each is enough
     with serving.running(registry.command(server), workers, env=serving.with_memory(ballast)) as (process, port):
         row = serving.load(process, port, "-d", 1, *options)
     if row["ok"] < row["connections"]:
@@ -99,7 +99,7 @@ AXES = {
     },
     "memory": {
         # Not more than half of what is free: the master's, and nobody else's, but nothing may be swapped.
-        "points": lambda: [0, *(mib for mib in (64, 128, 256, 512, 1024)[:3 if turns.HASTE else 5] if 2 * mib < available_mib())],
+        "points": lambda: [0, *(mib for mib in (64, 128, 256, 512, 1024) if 2 * mib < available_mib())],
         "run": lambda server, mib: run(server, "-c", 8, "-n", 2000 if mib < 256 else 500, ballast=mib),
         "title": "Cost against the memory of the master, with 8 clients and 8 workers",
         "label": "MiB that the master has in use besides its own, in pages of 4 KiB",

@@ -16,7 +16,7 @@ that may be made, so that the ports of the texts are free. Short sleeps are long
 
 Some commands take a minute and stand in several texts. Where TEST_PRINTED names a folder, such a
 command runs once: what it printed is kept there, and the other texts are compared with that. What
-the front page shows measures one round in full, and the others as little as can be (TEST_HASTE).
+the front page shows measures two rounds in full, and the others as little as can be (TEST_HASTE).
 """
 import contextlib
 import fcntl
