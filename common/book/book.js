@@ -17,8 +17,9 @@ function reachable() {
 }
 addEventListener("load", reachable);
 addEventListener("resize", reachable);
-// A search leads to a page, and marks there what was looked for: the first mark is the place.
-addEventListener("load", () => {
+// A search leads to a page, and marks there what was looked for: the first mark is the place. Sphinx
+// marks 10 ms after the page is ready, which may be after its load: a timer that is set later ends later.
+addEventListener("load", () => setTimeout(() => {
     if (!location.hash)
         document.querySelector("article .highlighted")?.scrollIntoView({ behavior: "instant", block: "center" });
-});
+}, 10));

@@ -149,9 +149,14 @@ def a_search_finds_what_a_text_says(program, url):
 @with_site
 def what_was_searched_is_in_sight(program, url):
     with program.open(f"{url}chapters/03-descriptor-passing/index.html?highlight=msg_ctrunc", width=360) as page:
-        box = page.evaluate("(() => { const box = document.querySelector('article .highlighted').getBoundingClientRect();"
-                            "return [box.top, box.bottom, innerHeight]; })()")
-    tap.expect(0 <= box[0] and box[1] <= box[2], f"top, bottom, height of the window: {box}")
+        box = page.evaluate("""new Promise(resolve => { const end = Date.now() + 10000, look = () => {
+            const box = document.querySelector("article .highlighted")?.getBoundingClientRect() ?? {};
+            if (box.top >= 0 && box.bottom <= innerHeight || Date.now() > end)
+                resolve([box.top, box.bottom, innerHeight]);
+            else
+                setTimeout(look, 20);
+        }; look(); })""")
+    tap.expect(box[0] is not None and 0 <= box[0] and box[1] <= box[2], f"top, bottom, height of the window: {box}")
 
 
 @with_site
