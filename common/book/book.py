@@ -74,8 +74,8 @@ FOR_ALL = [(re.compile(pattern, re.S), by) for pattern, by in [
     # A head without words is none.
     (r'<thead>\s*<tr class="row-odd">(?:<th class="[^"]*"><p></p></th>\s*)+</tr>\s*</thead>', ""),
     (r'<th class="[^"]*"><p></p></th>', "<td></td>"),
-    # A line that leads to what stands below it stays with that, on paper.
-    (r"<p>((?:(?!</?p[ >]).)*:)</p>", r'<p class="leads">\1</p>'),
+    # A line that leads to what stands below it stays with that, on paper: one with a colon, or a title.
+    (r"<p>((?:(?!</?p[ >]).)*:|<strong>(?:(?!</?(?:p|strong)[ >]).)*</strong>)</p>", r'<p class="leads">\1</p>'),
     # A picture that a phone shows small can be had alone. What is in a link already stays so.
     (r'(?<!">)(<img alt="[^"]*" src="((?:[^"/]*/)*_images/[^"]*)" ?/?>)', r'<a class="picture" href="\2">\1</a>'),
 ]]
