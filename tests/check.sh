@@ -56,7 +56,7 @@ facts           make facts
 "
 
 # What tells, of all that a failed row has printed: a test and its reason, in TAP and in cmocka's, nested ones too.
-telling='^(# )*not ok|ERROR|[Ee]rror:|warning:|^# again|differs:|Failed test|Dubious|said "|did not|could not'
+telling='^(# )*not ok|^#   |ERROR|[Ee]rror:|warning:|^# again|differs:|Failed test|Dubious|said "|did not|could not'
 
 names() { # ROWS: their names, with a blank behind each
     echo "$1" | awk 'NF { printf "%s ", $1 }'

@@ -64,10 +64,53 @@ __attribute__((constructor)) static void bound_the_test(void)
     signal(SIGPIPE, SIG_DFL); /* if it was ignored before, no test would see it */
 }
 
+#ifdef __GLIBC__ /* elsewhere stdout cannot be set */
+/*
+ * What prove shows of a failed test is its number and name. So the reason, which are the lines of
+ * comment behind "not ok", goes to stderr.
+ */
+static ssize_t write_tap(void *failed, const char *text, size_t size)
+{
+    for (const char *line = text, *end = text + size; line < end;) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((newline ? newline + 1 : end) - line);
+        if (*line == '#' && *(bool *)failed) {
+            dprintf(STDERR_FILENO, "#  %.*s", (int)length - 1, line + 1); /* as tap.py has them */
+        } else {
+            *(bool *)failed = length > 6 && memcmp(line, "not ok", 6) == 0;
+            for (size_t done = 0; done < length;) {
+                ssize_t written = write(STDOUT_FILENO, line + done, length - done);
+                if (written == -1)
+                    return 0; /* which fopencookie(3) takes for an error */
+                done += (size_t)written;
+            }
+        }
+        line += length;
+    }
+    return (ssize_t)size;
+}
+
+static void split_tap(void)
+{
+    static bool failed;
+    FILE *tap = fopencookie(&failed, "w", (cookie_io_functions_t){.write = write_tap});
+
+    if (!tap)
+        err(EXIT_FAILURE, "fopencookie");
+    setvbuf(tap, NULL, _IOLBF, 0);
+    stdout = tap;
+}
+#endif
+
 bool test_chosen(const struct CMUnitTest *tests, size_t count)
 {
     const char *only = getenv("TEST_ONLY");
 
+#ifdef __GLIBC__
+    const char *format = getenv("CMOCKA_MESSAGE_OUTPUT");
+    if (format && strcmp(format, "TAP") == 0)
+        split_tap();
+#endif
     for (size_t i = 0; i < count; i++)
         if (tests[i].name && (!only || !*only || fnmatch(only, tests[i].name, 0) == 0))
             return true;
