@@ -137,22 +137,31 @@ static struct server start(struct calm *calm)
     return server;
 }
 
-static void expect_idle_cpu(const struct server *server)
+/* Whether the server and its workers leave the processor alone, over an interval. */
+static bool rests(const struct server *server)
 {
     struct timespec begin, end;
     int64_t before = cpu_of(server->pid);
 
     int asleep = 0;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    for (int i = 0; i < 30; i++) { /* an interval to measure over */
+    for (int i = 0; i < 30; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
         asleep += process_state(server->pid) == 'S';
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    /* Who spins never sleeps, however little CPU time a busy machine leaves him. */
-    assert_true(asleep > 0);
     int64_t passed = (end.tv_sec - begin.tv_sec) * 1000000000 + end.tv_nsec - begin.tv_nsec;
-    assert_true(cpu_of(server->pid) - before < passed / 4);
+    /* Who spins never sleeps, however little CPU time a busy machine leaves him. */
+    return asleep > 0 && cpu_of(server->pid) - before < passed / 4;
+}
+
+/* What is over soon is no spinning: valgrind, for one, translates what runs for the first time. */
+static void expect_idle_cpu(const struct server *server)
+{
+    for (int i = 0; i < 10; i++)
+        if (rests(server))
+            return;
+    fail_msg("the server uses the processor, and nobody asks it for anything");
 }
 
 static void expect_calm(struct calm *calm)
