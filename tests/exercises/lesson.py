@@ -118,10 +118,15 @@ def passed():
 
 def wait_until(predicate, patience=None):
     """Asks until `predicate` says true, and returns true; false when patience ends before. The longer it takes, the
-    less often: many that wait in vain are not to keep the machine from those that do something."""
-    began = time.monotonic()
+    less often: many that wait in vain are not to keep the machine from those that do something.
+
+    Patience is for the program. Where this process has to wait for its turn, half a second at most counts between
+    two looks: then the program has had to wait, too.
+    """
+    waited, last = 0, time.monotonic()
     while not predicate():
-        waited = time.monotonic() - began
+        now = time.monotonic()
+        waited, last = waited + min(now - last, 0.5), now
         if waited > (PATIENCE if patience is None else patience):
             return bool(predicate())
         time.sleep(min(0.005 + waited / 20, 0.05))
