@@ -25,7 +25,7 @@ try() { # NAME COMPILER [OPTION ...]: builds the programs so, and runs the suite
     echo "portable: the programs by $*"
     make -s -j2 BUILD="$programs" CC="$1" CPPFLAGS="-Werror ${2-}" build >/dev/null
     # shellcheck disable=SC2086 # a list
-    TEST_PROGRAMS=$(cd "$programs" && pwd) prove --exec '' -j4 $suites
+    TEST_PROGRAMS=$(cd "$programs" && pwd) prove --exec '' -j4 --failures $suites
 }
 
 try_musl() {

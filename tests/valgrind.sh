@@ -37,9 +37,9 @@ id=$(readelf -n "$(cc -print-file-name=libc.so.6)" | sed -n 's|.*Build ID: \(..\
 symbols=/usr/lib/debug/.build-id/$id.debug
 if [ -f "$symbols" ] && unshare --mount mount --bind /dev/null "$symbols" 2>/dev/null; then
     # shellcheck disable=SC2016 # for another shell
-    unshare --mount sh -euc 'mount --bind /dev/null "$0"; exec "$@"' "$symbols" prove --exec '' -j4 "$@"
+    unshare --mount sh -euc 'mount --bind /dev/null "$0"; exec "$@"' "$symbols" prove --exec '' -j4 --failures "$@"
 else
-    prove --exec '' -j4 "$@"
+    prove --exec '' -j4 --failures "$@"
 fi
 
 # This is for servers and workers ("worker" by name); the programs that only show something leave it to exit. A log
