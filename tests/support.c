@@ -603,19 +603,6 @@ char process_state(pid_t pid)
     return procstat_read(pid, &stat) ? stat.state : 0;
 }
 
-static bool is_gone(void *process)
-{
-    char state = process_state(*(pid_t *)process);
-
-    return state == 0 || state == 'Z' || state == 'X';
-}
-
-void expect_gone(const pid_t *processes, int count)
-{
-    for (int i = 0; i < count; i++)
-        assert_true(wait_until(is_gone, &(pid_t){processes[i]}));
-}
-
 /* Calls `visit` for each name in a directory of numbers. Returns how many, or -1. */
 static int each_number(const char *path, void (*visit)(int number, void *), void *argument)
 {

@@ -155,12 +155,6 @@ int children_of(pid_t parent, pid_t *children, int room);
 char process_state(pid_t pid);
 
 /*
- * Expects that these processes end, in PATIENCE seconds. A zombie has ended: who is to reap it is
- * another question. A server leaves one that it has killed and that takes its time (children_end).
- */
-void expect_gone(const pid_t *processes, int count);
-
-/*
  * Starts a process that traces `pid` (ptrace(2)) and does nothing more: when the traced one dies,
  * nobody can reap it until this tracer has been ended, by SIGKILL and waitpid. Returns its process
  * id, or -1, having said so, where nobody may trace.

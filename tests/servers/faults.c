@@ -158,7 +158,7 @@ static bool rests(const struct server *server)
 /* What is over soon is no spinning: valgrind, for one, translates what runs for the first time. */
 static void expect_idle_cpu(const struct server *server)
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 3; i++)
         if (rests(server))
             return;
     fail_msg("the server uses the processor, and nobody asks it for anything");
@@ -182,6 +182,20 @@ static void expect_calm(struct calm *calm)
         fail_msg("the server did not come to rest");
     }
     expect_idle_cpu(calm->server);
+}
+
+/* A zombie counts: whose child it was is another question, which is_calm asks. */
+static bool is_gone(void *process)
+{
+    char state = process_state(*(pid_t *)process);
+
+    return state == 0 || state == 'Z' || state == 'X';
+}
+
+static void expect_gone(const pid_t *processes, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_true(wait_until(is_gone, &(pid_t){processes[i]}));
 }
 
 static bool is_stopped_process(void *pid)
@@ -447,7 +461,9 @@ static void ends_in_spite_of_a_stopped_worker(void **state)
     assert_true(count >= 1);
     kill(workers[0], SIGSTOP);
     assert_int_equal(server_stop(&server), 0);
-    expect_gone(workers, count);
+    expect_gone(workers, 1); /* killed, and waited for a moment only: see children_end */
+    for (int i = 1; i < count; i++)
+        assert_int_equal(process_state(workers[i]), 0);
     close(held);
 }
 
