@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { REAP_MS = 200 }; /* how long who was sent SIGKILL is waited for */
+enum { REAP_MS = 1000 }; /* how long who was sent SIGKILL is waited for */
 
 int64_t now_ms(void)
 {

@@ -333,7 +333,7 @@ static void expect_reaped(pid_t child)
     assert_int_equal(errno, ECHILD);
 }
 
-/* SIGKILL ended it: children_end has reaped it, or a fifth of a second was not enough for it. */
+/* SIGKILL ended it: children_end has reaped it, or a second was not enough for it. */
 static void expect_killed(pid_t left, pid_t child)
 {
     if (left == 0)

@@ -406,7 +406,7 @@ static bool only_the_client_is_left(void *unused)
     int count = children_of(getpid(), children, 8), others = 0;
 
     (void)unused;
-    for (int i = 0; i < count && i < 8; i++) /* a fifth of a second may be short for a SIGKILL */
+    for (int i = 0; i < count && i < 8; i++) /* a second may be short for a SIGKILL */
         others += children[i] != client && waitpid(children[i], NULL, WNOHANG) == 0;
     return others == 0;
 }

@@ -705,7 +705,7 @@ static int be_init(void)
         start(workers_vacant(workers));
     }
     workers_close(workers, 0);
-    while (wait(NULL) > 0) /* whose end takes longer than a fifth of a second */
+    while (wait(NULL) > 0) /* whose end takes longer than a second */
         continue;
     return errno == ECHILD ? 0 : 7;
 }
@@ -809,7 +809,7 @@ static void where_no_places_can_be_made_nothing_is_left(void **state)
     assert_int_equal(descriptors_of(getpid()), descriptors);
 }
 
-/* By workers_close, or by this: a fifth of a second may be short for a SIGKILL. */
+/* By workers_close, or by this: a second may be short for a SIGKILL. */
 static bool is_reaped(void *pid)
 {
     return waitpid(*(pid_t *)pid, NULL, WNOHANG) != 0;
