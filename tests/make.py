@@ -322,6 +322,21 @@ def test_what_is_built_is_tested_in_a_folder_with_a_blank_in_its_name():
     assert re.search(r"^Files=[1-9].*\nResult: PASS$", out, re.M), out + err
 
 
+def test_what_fails_is_shown_with_the_reason():
+    source = TREE / "tests/chapters/02-socketpair/fails.c"
+    source.write_text('#include "support.h"\n'
+                      "static void seven_is_eight(void **state)\n"
+                      "{\n    (void)state;\n    assert_int_equal(7, 8);\n}\n"
+                      "int main(void)\n{\n    const struct CMUnitTest tests[] = "
+                      "{cmocka_unit_test(seven_is_eight)};\n    return run_chosen(tests);\n}\n")
+    try:
+        out, err = make("test-02", status=1)
+    finally:
+        source.unlink()
+    assert re.search(r"^ *1 - seven_is_eight$|Failed test: +1$", out, re.M), out + err
+    assert re.search(r"^# +0x7 != 0x8$", err, re.M) and "fails.c:5" in err, out + err
+
+
 def test_what_is_built_is_said_at_the_end_also_when_it_was_there():
     make("build-02")
     said = r"build-02: \d programs are in build/chapters/02-socketpair\n"
