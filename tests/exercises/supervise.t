@@ -89,7 +89,7 @@ def passes_on_the_exit_status(mode):
 
 def says_what_cannot_be_run(mode):
     Ran(mode, [], "/no/such/program").expect(127, "supervise: /no/such/program: No such file or directory")
-    Ran(mode, [], "/etc/services").expect(126, "supervise: /etc/services: Permission denied")
+    Ran(mode, [], "/usr/include/stdio.h").expect(126, "supervise: /usr/include/stdio.h: Permission denied")
 
 
 def passes_on_all_output_and_gives_no_input(mode):
