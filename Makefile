@@ -49,7 +49,7 @@ test-% time-% timeline-%: export PATH := /usr/bin:$(PATH)
 # The longest first, so that none runs alone at the end.
 test: ## test everything (some minutes)
 	$(call answer,build $(unit_tests) $(server_tests),$(exercise_environment) \
-	    $(call prove,$(exercise_tests) $(script_tests) $(unit_tests) $(server_tests)))
+	    $(call prove,$(exercise_tests) $(source_tests) $(script_tests) $(unit_tests) $(server_tests)))
 
 chapter-%: ## build, test and time chapter NN, and say what to do next
 	$(call answer,build-$*,$(remake) test-$* && $(remake) time-$* && common/report/next.sh $*)

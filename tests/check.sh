@@ -19,8 +19,8 @@ columns=${COLUMNS:-$(stty size 2>/dev/null </dev/tty | cut -d ' ' -f 2)}
 longest=${LONGEST:-2400}
 export MINE="$logs/mine" # the marks and measurements of whoever runs this stay as they are
 sanitize='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all'
-# These build and judge exercises with flags of their own, whatever the flags of the rest.
-unsanitized=exercise_tests=tests/exercises/supervise.t
+# Left out: those that build and judge exercises, with flags of their own, and those that start nothing that is built.
+unsanitized='source_tests= exercise_tests=tests/exercises/supervise.t'
 if [ -n "${TESTED-}" ]; then
     test="cat '$TESTED' && tail -n 1 '$TESTED' | grep -qx 'Result: PASS' && echo 'by make test, before this: Result: PASS'"
 else

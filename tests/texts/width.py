@@ -47,7 +47,8 @@ def some_tests():
     scripts = [path.relative_to(tap.ROOT) for folder in ("common", "chapters")
                for path in (tap.ROOT / "tests" / folder).glob("*/*.py")]
     return [f"unit_tests={' '.join(longest(os.path.relpath(path, tap.ROOT) for path in programs))}",
-            f"script_tests={' '.join(longest(scripts))}", "server_tests=", "exercise_tests="]
+            f"script_tests={' '.join(longest(scripts))}", "source_tests=", "server_tests=",
+            "exercise_tests="]
 
 
 def looks(target, columns):
