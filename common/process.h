@@ -50,7 +50,7 @@ pid_t fork_child(void);
  * Ends children: waits `grace_ms` for them to end by themselves, sends SIGKILL to those that have
  * not, and reaps them. A 0 in the list is nobody; who has been reaped becomes 0.
  *
- * Returns a second after the SIGKILL in any case: who is traced (ptrace(2)) can be reaped by its
+ * Returns a second after the SIGKILL at the latest: who is traced (ptrace(2)) can be reaped by its
  * tracer only, and who sleeps in the kernel dies when it wakes up. SIGCHLD must be blocked.
  */
 void children_end(pid_t children[], int count, int grace_ms);

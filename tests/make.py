@@ -333,7 +333,7 @@ def test_what_fails_is_shown_with_the_reason():
         out, err = make("test-02", status=1)
     finally:
         source.unlink()
-    assert re.search(r"^ *1 - seven_is_eight$|Failed test: +1$", out, re.M), out + err
+    assert "not ok 1 - seven_is_eight" in out, out + err
     assert re.search(r"^# +0x7 != 0x8$", err, re.M) and "fails.c:5" in err, out + err
 
 
