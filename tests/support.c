@@ -437,9 +437,11 @@ struct server server_start_to(const char *const arguments[], int errors)
 
 int server_wait(struct server *server)
 {
+    double began = now();
     int status;
 
     assert_int_equal(waitpid(server->pid, &status, 0), server->pid);
+    server->ended_in = now() - began;
     close(server->errors);
     server->pid = 0;
     return status_of(status);
@@ -601,6 +603,27 @@ char process_state(pid_t pid)
     struct procstat stat;
 
     return procstat_read(pid, &stat) ? stat.state : 0;
+}
+
+static bool is_gone(void *process)
+{
+    char state = process_state(*(pid_t *)process);
+
+    return state == 0 || state == 'Z' || state == 'X';
+}
+
+void expect_gone(const pid_t *processes, int count)
+{
+    for (int i = 0; i < count; i++)
+        assert_true(wait_until(is_gone, &(pid_t){processes[i]}));
+}
+
+void expect_no_children_left(const struct server *server, const pid_t *children, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (server->ended_in < 1)
+            assert_int_equal(process_state(children[i]), 0);
+    expect_gone(children, count);
 }
 
 /* Calls `visit` for each name in a directory of numbers. Returns how many, or -1. */

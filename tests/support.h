@@ -82,7 +82,8 @@ struct server {
     pid_t pid;
     char address[64];
     int port;
-    int errors; /* a file that takes what the server says on stderr */
+    int errors;      /* a file that takes what the server says on stderr */
+    double ended_in; /* the seconds for which server_wait waited */
 };
 
 /*
@@ -153,6 +154,19 @@ int children_of(pid_t parent, pid_t *children, int room);
 
 /* The state of a process as in /proc/PID/stat (R, S, D, T, Z, ...), or 0 when there is none. */
 char process_state(pid_t pid);
+
+/*
+ * Expects that these processes end, in PATIENCE seconds. A zombie has ended: who is to reap it is
+ * another question.
+ */
+void expect_gone(const pid_t *processes, int count);
+
+/*
+ * Expects that a server that has been waited for has left none of its children, not as a zombie
+ * either. Who sleeps in the kernel, as for a disk, dies when it wakes up, and children_end waits a
+ * second for it: a server that took as long may have left children, which end later.
+ */
+void expect_no_children_left(const struct server *server, const pid_t *children, int count);
 
 /*
  * Starts a process that traces `pid` (ptrace(2)) and does nothing more: when the traced one dies,

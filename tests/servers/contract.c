@@ -720,8 +720,7 @@ static void expect_end_by(int signal_number, bool busy)
         }
     }
     assert_int_equal(server_wait(&server), 0);
-    for (int i = 0; i < count; i++)
-        assert_int_equal(process_state(children[i]), 0);
+    expect_no_children_left(&server, children, count);
     assert_true(refuses_connections(&gone));
     for (int i = subject->drain ? 3 : 0; i < 4 && busy; i++)
         close(connections[i]);

@@ -184,20 +184,6 @@ static void expect_calm(struct calm *calm)
     expect_idle_cpu(calm->server);
 }
 
-/* A zombie counts: whose child it was is another question, which is_calm asks. */
-static bool is_gone(void *process)
-{
-    char state = process_state(*(pid_t *)process);
-
-    return state == 0 || state == 'Z' || state == 'X';
-}
-
-static void expect_gone(const pid_t *processes, int count)
-{
-    for (int i = 0; i < count; i++)
-        assert_true(wait_until(is_gone, &(pid_t){processes[i]}));
-}
-
 static bool is_stopped_process(void *pid)
 {
     return process_state(*(pid_t *)pid) == 'T';
@@ -461,9 +447,7 @@ static void ends_in_spite_of_a_stopped_worker(void **state)
     assert_true(count >= 1);
     kill(workers[0], SIGSTOP);
     assert_int_equal(server_stop(&server), 0);
-    expect_gone(workers, 1); /* killed, and waited for a moment only: see children_end */
-    for (int i = 1; i < count; i++)
-        assert_int_equal(process_state(workers[i]), 0);
+    expect_no_children_left(&server, workers, count);
     close(held);
 }
 

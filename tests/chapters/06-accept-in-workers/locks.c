@@ -31,8 +31,7 @@ static void each_lock_lets_all_be_served_and_ends_with_its_workers(void **state)
             expect_service(&server);
         assert_int_equal(children_of(server.pid, workers, WORKERS), WORKERS);
         assert_int_equal(server_stop(&server), 0);
-        for (int j = 0; j < WORKERS; j++)
-            assert_int_equal(process_state(workers[j]), 0);
+        expect_no_children_left(&server, workers, WORKERS);
     }
 }
 
