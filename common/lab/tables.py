@@ -37,11 +37,13 @@ def tcp_sockets(pid):
     """By inode, what a TCP socket is. Those of the network namespace of the process; none when it has gone."""
     found = {}
     with contextlib.suppress(OSError):
-        lines = [line for name in ("tcp", "tcp6")
-                 for line in pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
-        for fields in map(str.split, lines):
-            what = f"listener {_address(fields[1])}" if fields[3] == "0A" else f"connection of client {_address(fields[2])}"
-            found[fields[9]] = what
+        for name in "tcp", "tcp6":
+            for line in pathlib.Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+                _, local, remote, state, rest = line.split(None, 4)
+                if state == "0A":
+                    found[rest.split()[5]] = f"listener {_address(local)}"
+                elif state != "06":  # TIME_WAIT: nobody's any more, and under load there are ten thousands of them
+                    found[rest.split()[5]] = f"connection of client {_address(remote)}"
     return found
 
 
