@@ -1,5 +1,6 @@
 """The list of exercises, and where everything of an exercise lies."""
 import dataclasses
+import functools
 import hashlib
 import math
 import os
@@ -24,6 +25,7 @@ CHAPTERS = sorted(path.relative_to(TOP) for path in (TOP / "chapters").glob("[0-
 TEXT = re.compile(r"README(\.\w+)?\.md")  # of an exercise: README.md, and README.ko.md beside it
 
 
+@functools.cache
 def modules():
     """What `uses` may name, and the objects that it stands for: {"pool": ["chapters/04-.../pool.o", ...]}.
 
