@@ -18,8 +18,9 @@ say = $(run)mkdir -p $(@D) && $(if $(V),set -x,printf '%-8s%s\n' $(1) $(2)) &&
 # And at the end, what is there now; not when make makes it for something else (-s).
 there = $(run)$(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),:,echo "$(1)")
 
-# What Python compiles, too.
+# What Python compiles, too; who lets it write nothing does not want that beside the sources.
 export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
+unexport PYTHONDONTWRITEBYTECODE
 
 compile = $(CC) -std=c17 -D_GNU_SOURCE $(INCLUDES) $(WARNINGS) $(CFLAGS) $(CPPFLAGS) -MMD -MP
 
