@@ -116,18 +116,19 @@ def passed():
     os._exit(0)
 
 
-def wait_until(predicate, patience=None):
+def wait_until(predicate, patience=None, by=()):
     """Asks until `predicate` says true, and returns true; false when patience ends before. The longer it takes, the
     less often: many that wait in vain are not to keep the machine from those that do something.
 
     Patience is for the program. Where this process has to wait for its turn, half a second at most counts between
-    two looks: then the program has had to wait, too.
+    two looks: then the program has had to wait, too. It ends before for processes that are to come to rest, `by`
+    which something comes true: those that have used a second of CPU time spin.
     """
-    waited, last = 0, time.monotonic()
+    waited, last, used = 0, time.monotonic(), sum(map(cpu_seconds, by))
     while not predicate():
         now = time.monotonic()
         waited, last = waited + min(now - last, 0.5), now
-        if waited > (PATIENCE if patience is None else patience):
+        if waited > (PATIENCE if patience is None else patience) or sum(map(cpu_seconds, by)) > used + 1:
             return bool(predicate())
         time.sleep(min(0.005 + waited / 20, 0.05))
     return True
@@ -522,7 +523,8 @@ def kill(*pids):
 
 def rests(pid, patience=None):
     """True as soon as a process is seen to wait, a few times in a row; then it has dealt with all that was there for
-    it to do. False when patience ends before: a process that spins is never seen to wait, busy as the machine is."""
+    it to do. False when patience ends before, or it has used a second of CPU time: a process that spins is never seen
+    to wait, busy as the machine is."""
     def waits():
         for _ in range(3):
             if state(pid) != "S":
@@ -535,27 +537,20 @@ def rests(pid, patience=None):
         nonlocal ended
         ended = state(pid) in (None, "Z", "X")
         return ended or waits()
-    return wait_until(waits_or_ended, patience) and not ended
+    return wait_until(waits_or_ended, patience, by=[pid]) and not ended
 
 
 def all_rest(pids):
     """Waits until all of these processes are seen to wait at the same time, a few times in a row,
     and gives true; false when patience ends before, or they have used a second of CPU time. Those
     that have ended do not count."""
-    used, waited = sum(map(cpu_seconds, pids)), False
-
     def wait():
         for _ in range(3):
             if any(state(pid) not in ("S", "T", "Z", "X", None) for pid in pids):
                 return False
             time.sleep(0.005)
         return True
-
-    def wait_or_spin():
-        nonlocal waited
-        waited = wait()
-        return waited or sum(map(cpu_seconds, pids)) > used + 1
-    return wait_until(wait_or_spin) and waited
+    return wait_until(wait, by=pids)
 
 
 def expect_rest(server, look):
@@ -781,6 +776,21 @@ def _unforeseen(kind, value, trace):
 
 # ---- programs that are watched while they run ----------------------------------------------------
 
+class Spin:
+    """Whether processes spin: they have used a second of CPU time since something moved."""
+
+    def __init__(self, processes):
+        self._processes, self._used = processes, None
+
+    def moved(self):
+        self._used = None
+
+    def __bool__(self):
+        now = sum(map(cpu_seconds, self._processes()))
+        self._used = now if self._used is None else self._used
+        return now > self._used + 1
+
+
 class Piped(Process):
     """A program that the test talks to through pipes: `with Piped("count") as program`.
 
@@ -815,8 +825,8 @@ class Piped(Process):
         return self.out.decode(errors="replace")
 
     def feed(self, data):
-        """Gives the program input, and takes no output. Gives back what it does not take, asleep or ended."""
-        end = time.monotonic() + PATIENCE
+        """Gives the program input, and takes no output. Gives back what it does not take, asleep, ended or spinning."""
+        end, spins = time.monotonic() + PATIENCE, Spin(self.processes)
         while data and time.monotonic() < end:
             if select.select([], [self._in], [], 0.05)[1]:
                 try:
@@ -824,30 +834,34 @@ class Piped(Process):
                 except BrokenPipeError:
                     break
                 end = time.monotonic() + PATIENCE
-            elif asleep(*self.processes()) and not select.select([], [self._in], [], 0)[1]:
+                spins.moved()
+            elif (asleep(*self.processes()) or spins) and not select.select([], [self._in], [], 0)[1]:
                 break
         return data
 
     def collect(self, enough):
-        """Takes output until `enough()` is true of .out; gives false when the program ends or sleeps before."""
-        end = time.monotonic() + PATIENCE
+        """Takes output until `enough()` is true of .out; gives false when the program ends, sleeps or spins before."""
+        end, spins = time.monotonic() + PATIENCE, Spin(self.processes)
         while not enough():
             if select.select([self._out], [], [], 0.05)[0]:
                 part = self._out.read(65536)
                 if part == b"":
                     return False
                 self.out += part or b""
-            elif (time.monotonic() > end or asleep(*self.processes())) and not select.select([self._out], [], [], 0)[0]:
+                spins.moved()
+            elif (time.monotonic() > end or asleep(*self.processes()) or spins) and \
+                    not select.select([self._out], [], [], 0)[0]:
                 break
         return bool(enough())
 
     def finish(self, data=b""):
         """Gives the program input, then end-of-file, and takes its output meanwhile; waits until it has ended.
 
-        Gives its exit status; None when it moved no byte for as long as PATIENCE, or when all its processes sleep,
-        for a second, though nothing is held up by the test: they wait for each other, or for what never comes.
+        Gives its exit status; None when it moved no byte for as long as PATIENCE, or in a second of CPU time, or when
+        all its processes sleep, for a second, though nothing is held up by the test: they wait for each other, or for
+        what never comes.
         """
-        end, quiet, output_ends = time.monotonic() + PATIENCE, 0, False
+        end, quiet, output_ends, spins = time.monotonic() + PATIENCE, 0, False, Spin(self.processes)
         while not output_ends and quiet < 20 and time.monotonic() < end:
             if self._in and not data:
                 self._in.close()
@@ -863,6 +877,9 @@ class Piped(Process):
                     data = b""
             if readable or writable:
                 end, quiet = time.monotonic() + PATIENCE, 0
+                spins.moved()
+            elif spins:
+                break
             else:
                 quiet = quiet + 1 if all(state(pid) == "S" for pid in self.processes()) else 0
         return self.wait(PATIENCE if output_ends else 0)

@@ -70,7 +70,7 @@ def read_late(server, size, least):
         before, rest = rest, send_some(client, rest)
         return len(rest) == len(before) and asleep(*server.living_children())
 
-    wait_until(held_up)
+    wait_until(held_up, by=server.living_children())
     expect(server.living_children(), expected="the child to wait until its client reads",
            happened="it has ended, and so has the connection",
            look="server.c, serve_client: what does send say when there is no room at all? EAGAIN in send(2), wait_for")

@@ -91,9 +91,9 @@ with Piped("count") as program:
         expect(wait_until(lambda: open_ends(pid) == "1 end"), expected=f"the {name} to have its "
                "own end open, and no other", happened=lambda: f"it has {open_ends(pid)} open, and "
                "lives by something else than end-of-file", look=LOOK_WHICH)
-    expect(wait_until(lambda: asleep(program.pid, child)), expected="both to sleep until there is "
-           "more", happened="they are busy for ever: they spin", look="count.c: read waits until "
-           "something comes. Has it been told not to?")
+    expect(wait_until(lambda: asleep(program.pid, child), by=[program.pid, child]),
+           expected="both to sleep until there is more", happened="they are busy for ever: they spin",
+           look="count.c: read waits until something comes. Has it been told not to?")
     if any(map(impatient, (program.pid, child))):
         wait_until(lambda: len(program.processes()) < 2)
     expect(len(program.processes()) == 2, expected="both to wait for the next line as long as it "

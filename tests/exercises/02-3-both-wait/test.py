@@ -58,7 +58,8 @@ text = text[:2000000]
 step(f"give upper {len(text)} bytes, leave its child little room for answers (SO_SNDBUF), and then read the output")
 with Piped("upper", source=text) as program:
     child = child_with_channel(program, "makes the capitals", LOOK_CHILD)
-    wait_until(lambda: asleep(*program.processes()))  # until its output is taken: much is left to do
+    # Until its output is taken: much is left to do.
+    wait_until(lambda: asleep(*program.processes()), by=program.processes())
     leave_little_room(child, program.pid)
     expect_capitals(program, b"", text)
 
@@ -95,13 +96,14 @@ with Piped("upper") as program:
     expect(wakes(program.pid, child) < 3, expected="both processes to sleep until there is more "
            "input", happened="one wakes up again and again, only to find that there is none",
            look=LOOK_TOLD)
-    expect(wait_until(lambda: asleep(*program.processes())),
+    expect(wait_until(lambda: asleep(*program.processes()), by=program.processes()),
            expected="both processes to sleep until there is more input", happened="they are busy for ever: they spin",
            look=LOOK_SPINS)
 
 step("give upper as much as it takes, and take no output")
 with Piped("upper") as program:
     program.feed(text)
-    expect(wait_until(lambda: asleep(*program.processes())), expected="both processes to sleep "
-           "until output is taken", happened="they are busy for ever: they spin", look=LOOK_BUSY)
+    expect(wait_until(lambda: asleep(*program.processes()), by=program.processes()),
+           expected="both processes to sleep until output is taken",
+           happened="they are busy for ever: they spin", look=LOOK_BUSY)
 passed()

@@ -36,12 +36,12 @@ def expect_all_well(server, workers, open_before, look=LOOK):
     """There are so many workers, the master waits, and has no descriptor more than it had."""
     ended = ("Z", None)
     expect(wait_until(lambda: len(server.living_children()) == workers
-                      or state(server.pid) in ended) and state(server.pid) not in ended,
+                      or state(server.pid) in ended, by=[server.pid]) and state(server.pid) not in ended,
            happened=lambda: those_left(server), look=look, expected=f"{workers} workers, since one "
            "that dies is replaced")
-    expect(wait_until(lambda: len(server.children()) == workers), happened=lambda: those_left(server),
-           expected=f"{workers} workers, and no zombie", look="server.c: who takes the status of a worker that has "
-                                                              "ended? waitpid(2)")
+    expect(wait_until(lambda: len(server.children()) == workers, by=[server.pid]),
+           happened=lambda: those_left(server), expected=f"{workers} workers, and no zombie",
+           look="server.c: who takes the status of a worker that has ended? waitpid(2)")
     expect(rests(server.pid), expected="the master to wait", happened="the master never waits: it takes all of a CPU",
            look=LOOK)
     now = descriptors(server.pid)
