@@ -18,7 +18,8 @@ say = $(run)mkdir -p $(@D) && $(if $(V),set -x,printf '%-8s%s\n' $(1) $(2)) &&
 # And at the end, what is there now; not when make makes it for something else (-s).
 there = $(run)$(if $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS)))),:,echo "$(1)")
 
-# What Python compiles, too; who lets it write nothing does not want that beside the sources.
+# What Python compiles, too, even where it is told to write nothing, which is meant for files beside the
+# sources: else it would compile its own library at every start.
 export PYTHONPYCACHEPREFIX := $(abspath $(BUILD))/python
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -116,19 +116,34 @@ def passed():
     os._exit(0)
 
 
+class Spin:
+    """Whether processes spin: they have used a second of CPU time since something moved."""
+
+    def __init__(self, processes):
+        self._processes, self._used = processes, None
+
+    def moved(self):
+        self._used = None
+
+    def __bool__(self):
+        now = sum(map(cpu_seconds, self._processes()))
+        self._used = now if self._used is None else self._used
+        return now > self._used + 1
+
+
 def wait_until(predicate, patience=None, by=()):
     """Asks until `predicate` says true, and returns true; false when patience ends before. The longer it takes, the
     less often: many that wait in vain are not to keep the machine from those that do something.
 
     Patience is for the program. Where this process has to wait for its turn, half a second at most counts between
-    two looks: then the program has had to wait, too. It ends before for processes that are to come to rest, `by`
-    which something comes true: those that have used a second of CPU time spin.
+    two looks: then the program has had to wait, too. It ends before when the processes `by` which something is to
+    come true spin.
     """
-    waited, last, used = 0, time.monotonic(), sum(map(cpu_seconds, by))
+    waited, last, spins = 0, time.monotonic(), Spin(lambda: by)
     while not predicate():
         now = time.monotonic()
         waited, last = waited + min(now - last, 0.5), now
-        if waited > (PATIENCE if patience is None else patience) or sum(map(cpu_seconds, by)) > used + 1:
+        if waited > (PATIENCE if patience is None else patience) or spins:
             return bool(predicate())
         time.sleep(min(0.005 + waited / 20, 0.05))
     return True
@@ -775,21 +790,6 @@ def _unforeseen(kind, value, trace):
 
 
 # ---- programs that are watched while they run ----------------------------------------------------
-
-class Spin:
-    """Whether processes spin: they have used a second of CPU time since something moved."""
-
-    def __init__(self, processes):
-        self._processes, self._used = processes, None
-
-    def moved(self):
-        self._used = None
-
-    def __bool__(self):
-        now = sum(map(cpu_seconds, self._processes()))
-        self._used = now if self._used is None else self._used
-        return now > self._used + 1
-
 
 class Piped(Process):
     """A program that the test talks to through pipes: `with Piped("count") as program`.

@@ -70,7 +70,7 @@ def read_late(server, size, least):
         before, rest = rest, send_some(client, rest)
         return len(rest) == len(before) and asleep(*server.living_children())
 
-    wait_until(held_up, by=server.living_children())
+    held = wait_until(held_up, by=server.living_children())
     expect(server.living_children(), expected="the child to wait until its client reads",
            happened="it has ended, and so has the connection",
            look="server.c, serve_client: what does send say when there is no room at all? EAGAIN in send(2), wait_for")
@@ -78,7 +78,7 @@ def read_late(server, size, least):
     expect(wakes(child) < 3, expected="the child to sleep until there is room again",
            happened="it wakes up again and again, only to find that there is none", look=LOOK_SLEEP)
     # Only now: who sleeps a little again and again is seldom seen to sleep on a busy machine.
-    expect(rests(child, 3), expected="the child to sleep while it can send nothing",
+    expect(held, expected="the child to sleep while it can send nothing",
            happened="it goes on and on: it spins", look=LOOK_SLEEP)
     number = number_of(child, server_end(server, client))
     expect(number is None or flags(child, number) & os.O_NONBLOCK,
