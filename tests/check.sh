@@ -4,7 +4,7 @@
 # build/check/NAME.log; what repeats only that check is said when it fails.
 #
 # All is built and tested first. Of the rest there are as many rows at work as the machine has
-# processors, and one more, since some mostly wait; JOBS=1 runs one after the other.
+# processors, and two more, since most wait half of their time; JOBS=1 runs one after the other.
 #
 # SOAK is the number of connections for each pool (50000), FUZZ the seconds of fuzzing (60). TESTED
 # is a file with what `make test` has printed for this very build: then it is not run again. LONGEST
@@ -120,7 +120,7 @@ for row in $(names "$first"); do
 done
 for row in $(names "$rest"); do
     case " $* " in *" $row "*) echo "$row" ;; esac
-done | xargs -r -P "${JOBS:-$(($(nproc) + 1))}" -n 1 "$0" --row
+done | xargs -r -P "${JOBS:-$(($(nproc) + 2))}" -n 1 "$0" --row
 
 passed=$(cat "$logs"/*.result | grep -cx ok)
 failed=$(($# - passed))
