@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 
 import course
@@ -30,13 +31,17 @@ PASSED_ON = ["PATH", "LESSON_PATIENCE", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_O
 MET_LIMIT, NO_SANDBOX, CANNOT_EXECUTE, NOT_FOUND = 124, 125, 126, 127
 
 running = set()  # the supervisors under way, in all threads
+starting = threading.Lock()  # held while one is born, who is then among them
+stopped = threading.Event()  # and no other is born after this
 strict = False   # refuse to run anything where the kernel does not separate it from the machine
 
 
 def stop_all():
-    """Ends what runs in other threads."""
-    for process in list(running):
-        process.terminate()
+    """Ends what runs in other threads, and keeps them from starting more."""
+    with starting:
+        stopped.set()
+        for process in list(running):
+            process.terminate()
 
 
 @dataclasses.dataclass
@@ -244,11 +249,14 @@ class Stage:
         work = self.work = pathlib.Path(tempfile.mkdtemp(prefix="work-", dir=self.top))
         show = [word for folder in [self.top, *interpreter()[1]] for word in ("-y", str(folder))]
         passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        process = subprocess.Popen(
-            [str(SUPERVISE), "-w", str(work), *show, *limits, *bounds(), "--", *command],
-            env={**passed_on, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work), **(environment or {})},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
-        running.add(process)
+        with starting:
+            if stopped.is_set():
+                raise course.Mistake("interrupted")
+            process = subprocess.Popen(
+                [str(SUPERVISE), "-w", str(work), *show, *limits, *bounds(), "--", *command],
+                env={**passed_on, "LANG": "C.UTF-8", "HOME": str(work), "TMPDIR": str(work), **(environment or {})},
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=pass_fds)
+            running.add(process)
         try:
             output, errors = process.communicate()
         except BaseException:

@@ -201,6 +201,21 @@ def one_that_was_interrupted_goes_on():
                "other exercises, and not graded again")
 
 
+def after_an_interruption_nothing_is_started():
+    """Not even by a thread that was between two programs just then: whoever presses Ctrl-C would
+    wait for its test."""
+    program = ("import sys; sys.path.insert(0, sys.argv[1])\n"
+               "import course, grade, trial\n"
+               "trial.stop_all()\n"
+               "one = course.find('01-1')\n"
+               "print(grade.try_one(one, one.starter, grade.Settings()).words)\n")
+    with Course() as c:
+        ran = subprocess.run([sys.executable, "-c", program, str(c.top / "common/exercises")],
+                             env=c.environment({}), stdin=subprocess.DEVNULL, capture_output=True,
+                             text=True, timeout=tap.PATIENCE, check=False)
+    expect_in("could not be tested, which is no fault of yours: interrupted", ran.stdout)
+
+
 def what_is_alike_is_told():
     if not shutil.which("sim_c"):
         return "similarity-tester is not installed"
@@ -283,7 +298,7 @@ def what_is_missing_is_said():
 
 
 CASES = [thirty_submissions_five_times, what_was_graded_is_not_graded_again,
-         one_that_was_interrupted_goes_on,
+         one_that_was_interrupted_goes_on, after_an_interruption_nothing_is_started,
          what_is_alike_is_told, a_class_that_hands_in_repositories, what_is_missing_is_said]
 
 if __name__ == "__main__":
