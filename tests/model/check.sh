@@ -115,11 +115,12 @@ run()
     name=$1 flags=$2 how=$3 model=$4
 
     mkdir -p "$work/$name" && cd "$work/$name" && rm -f ./* || return
-    optimise=-O1
     case $name in
-    [A-Z]*) # a fault: found soon, and quicker still without optimisation
-        flags="$flags -D$name"
-        optimise=-O0 ;;
+    [A-Z]*) flags="$flags -D$name" ;; # a fault
+    esac
+    case $model/$name in
+    pool.pml/[a-z]*) optimise=-O1 ;;
+    *) optimise=-O0 ;; # over so soon that the compiler would take longer than it saves
     esac
     case $how in
     safety) make='-DNOCLAIM -DSAFETY' look='' ;;
