@@ -73,6 +73,7 @@ class Browser:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.profile = pathlib.Path(tempfile.mkdtemp(prefix="browser-"))
         self._buffer, self._last, self._events = b"", 0, {}
+        self.there = {}  # what links have been found to lead to, by origin: a menu is on every page
         with contextlib.ExitStack() as stack:
             def beyond_4(end):  # so that no end stands where another is to go
                 high = fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 5)
@@ -248,9 +249,10 @@ class Page:
         """What is wrong, a line each: errors on the console, requests that fail or go elsewhere, pictures that do
         not show or have no text, what sticks out of the window or is cut, text of a contrast below 4.5 to 1,
         links that lead nowhere, ids given twice, headings that skip a level."""
-        found = self.evaluate(FAULTS)
-        self.call("Runtime.evaluate", expression="0")  # and with this answer every event before it is here
         origin = "/".join(self.url.split("/")[:3]) + "/"
+        known = self.browser.there.get(origin, [])
+        found, self.browser.there[origin] = self.evaluate(f"({FAULTS})({json.dumps(known)})")
+        self.call("Runtime.evaluate", expression="0")  # and with this answer every event before it is here
         for name, event in self.browser.events(self.session):
             if name == "Runtime.consoleAPICalled" and event["type"] in ("error", "warning", "assert"):
                 text = " ".join(str(each.get("value", each.get("description"))) for each in event["args"])
@@ -285,9 +287,10 @@ selector => {
 }
 """
 
-# Runs in the page and gives a list of lines. An element is named as in CSS, with the beginning of its text.
+# Runs in the page, with the paths that are known to be there. Gives a list of lines, and the paths known then.
+# An element is named as in CSS, with the beginning of its text.
 FAULTS = r"""
-(async () => {
+(async known => {
     const faults = [], root = document.documentElement, all = [...document.body.querySelectorAll("*")];
     const name = e => e.tagName.toLowerCase() + (e.id ? "#" + e.id : "") + [...e.classList].map(c => "." + c).join("")
         + ` "${(e.getAttribute("alt") || e.textContent).trim().replace(/\s+/g, " ").slice(0, 40)}"`;
@@ -381,7 +384,7 @@ FAULTS = r"""
             faults.push(`heading skips a level: ${name(e)}`);
         level = +e.tagName[1];
     }
-    const asked = new Map();
+    const asked = new Map(known.map(path => [path, 200]));
     for (const a of document.querySelectorAll("a[href]")) {
         const to = new URL(a.href), here = to.href.split("#")[0] === location.href.split("#")[0];
         if (here && to.hash && !document.getElementById(decodeURIComponent(to.hash.slice(1))))
@@ -392,6 +395,6 @@ FAULTS = r"""
                 faults.push(`leads nowhere: ${a.getAttribute("href")}`);
         }
     }
-    return faults;
-})()
+    return [faults, [...asked.keys()].filter(path => asked.get(path) === 200)];
+})
 """

@@ -170,6 +170,8 @@ def test_a_bad_page_is_found_out():
         <script>console.error("complains"); alert("hello"); undefined_function()</script>""")
     (paths.BUILD / "favicon.ico").touch()
     with pages.open("bad.html", width=400) as page:
+        assert "leads nowhere: none.html" in page.faults()
+    with pages.open("bad.html", width=400) as page:  # and is found out on the next page, too
         faults = page.faults()
     for wanted in ("id given twice: one", 'heading skips a level: h3#one "skips"',
                    'contrast of 3.54: p "grey on white"', 'contrast of 3.98: p "half there"',
