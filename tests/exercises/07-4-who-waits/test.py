@@ -12,9 +12,8 @@ WORKERS = random.randint(2, 4)
 def expect_figures(server, clients):
     """Expects the server to say how many of these clients, of which none is being served, wait in which place."""
     expect_rest(server, look=HARM)
-    mine = {client.getsockname()[1] for client in clients}
-    accepted = {inode for local, remote, tcp_state, _, inode in tcp_sockets()
-                if (local, tcp_state) == (server.port, 1) and remote in mine and inode != 0}
+    waiting = connections(server, clients)
+    accepted = set(waiting.values()) - {0}
     held = {what for pid in [server.pid, *server.living_children()] for what in descriptors(pid).values()}
     queue, backlogged = sum(f"socket:[{inode}]" not in held for inode in accepted), backlog(server)
 
@@ -23,10 +22,20 @@ def expect_figures(server, clients):
     expect(wait_until(lambda: len(figures(server)) > said), look=HARM,
            expected="the server to say on SIGUSR1 how many wait", happened="it says nothing")
     told = tuple(map(int, figures(server)[-1]))
+    lost = waiting.keys() - connections(server, clients).keys()
+    expect(not lost, expected="all who wait to wait on", happened=f"{len(lost)} of their connections are gone",
+           look=SERVED)
     expect(told[0] == queue, expected=f"\"{queue} in the queue\"", happened=f"it says {told[0]}", look=QUEUE)
     expect(told[1] == backlogged, expected=f"\"{backlogged} in the backlog\"", happened=f"it says {told[1]}",
            look=BACKLOG)
     return queue, backlogged
+
+
+def connections(server, clients):
+    """Those of these clients that are established at the server's end: {port of the client: inode}, 0 in the backlog."""
+    mine = {client.getsockname()[1] for client in clients}
+    return {remote: inode for local, remote, tcp_state, _, inode in tcp_sockets()
+            if (local, tcp_state) == (server.port, 1) and remote in mine}
 
 
 def figures(server):
