@@ -15,6 +15,7 @@
 #include "arguments.h"
 #include "family.h"
 #include "process.h"
+#include "procstat.h"
 #include "sandbox.h"
 #include "stopwatch.h"
 
@@ -338,11 +339,24 @@ static pid_t monitor_start(char **words, int control[2], int signals)
     errx(NO_SANDBOX, lenient ? "cannot start the monitor" : "not run without them; -u would");
 }
 
+/* Says why the monitor was killed, by us if it was overdue. Returns the exit status. */
+static int monitor_killed(bool overdue, bool stopped, int interrupted)
+{
+    if (!overdue || stopped)
+        warnx("stopped: it killed or stopped what watched it");
+    else if (interrupted)
+        warnx("stopped: it was interrupted");
+    else
+        warnx("stopped: it ran for %ld seconds, the limit", wall_seconds);
+    return overdue && interrupted ? 128 + interrupted : MET_LIMIT;
+}
+
 /* Waits for the monitor, and has it end when a signal asks for that. Returns the exit status. */
 static int watch_monitor(pid_t child, int control, int signals)
 {
     int64_t end = now_ns() + (wall_seconds + GRACE_SECONDS) * 1000000000;
     int status, interrupted = 0;
+    bool overdue = false, stopped = false;
 
     while (waitpid(child, &status, WNOHANG) == 0) {
         poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, 1000);
@@ -354,13 +368,18 @@ static int watch_monitor(pid_t child, int control, int signals)
             close(control);
             end = now_ns() + GRACE_SECONDS * 1000000000LL;
         }
-        if (now_ns() > end) /* without namespaces the command can stop it */
+        /* Without namespaces the command can stop it. It may also be late by itself: among
+         * hundreds of processes that want a processor, or with output that nobody takes. */
+        if (now_ns() > end && !overdue) {
+            struct procstat monitor;
+            stopped = procstat_read(child, &monitor) && strchr("Tt", monitor.state);
+            overdue = true;
             kill(child, SIGKILL);
+        }
     }
     if (WIFSIGNALED(status)) {
         family_end(sandbox.user);
-        warnx("stopped: it killed or stopped what watched it");
-        return MET_LIMIT;
+        return monitor_killed(overdue, stopped, interrupted);
     }
     return interrupted ? 128 + interrupted : WEXITSTATUS(status);
 }

@@ -27,7 +27,7 @@ import zipfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
-from small import STARTER, Course, gives_namespaces  # noqa: E402
+from small import STARTER, Course, gives_namespaces, users_of_nobody  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
@@ -39,7 +39,7 @@ ZERO, ONE = course.Exercise("01-1-zero", points=2), course.Exercise("02-1-one", 
 ZERO.files = lambda: ["zero.c"]
 ONE.files = lambda: ["one.c", "two.py"]
 NAMES = {"01-1-zero", "02-1-one"}
-USER = 54321  # nobody's
+USER = users_of_nobody()
 LEFT = f"left-by-{os.getpid()}"  # what an exercise leaves; another test may run elsewhere
 KEY = random.randrange(1, 1 << 31)
 

@@ -14,6 +14,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
+from small import users_of_nobody  # noqa: E402
 
 sys.path.insert(0, str(tap.ROOT / "common/exercises"))
 import course  # noqa: E402
@@ -21,7 +22,7 @@ import trial  # noqa: E402
 
 NASTY = pathlib.Path(__file__).resolve().parent / "nasty"
 PLACES = ["/tmp", "/var/tmp", "/dev/shm", "/", "/run", "/etc", "/home", "/root"]
-USER = 54321  # nobody's
+USER = users_of_nobody()
 
 
 def handed_in(name, patience=None):

@@ -18,11 +18,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import tap  # noqa: E402
 from tap import expect, expect_in  # noqa: E402
 from lesson import children_of, state, wait_until  # noqa: E402
-from small import gives_namespaces  # noqa: E402
+from small import gives_namespaces, users_of_nobody  # noqa: E402
 
 SUPERVISE = tap.BUILD / "common/exercises/supervise"
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-users = itertools.count(54321)  # nobody's: limits on processes count all of a user
+users = itertools.count(users_of_nobody())
 
 
 class Ran:
@@ -168,6 +168,22 @@ def counts_cpu_time_that_the_monitor_did_not_see(unused):
 
 def limits_time(mode):
     sh(mode, "sleep 1000", "-t", "1").expect(124, "stopped: it ran for 1 seconds, the limit")
+
+
+def says_what_it_waited_for_when_the_monitor_is_late(unused):
+    """It writes what nobody reads, as long as it lives: late, but neither killed nor stopped by the command."""
+    mode = "without namespaces"
+    with Folder(mode) as first, Folder(mode) as second:
+        late = start(mode, first, ["-t", "1"], "yes")
+        interrupted = start(mode, second, [], "yes")
+        expect(interrupted.stdout.read(1) == b"y", "it did not begin")
+        interrupted.terminate()
+        for process, status, says in ((late, 124, "it ran for 1 seconds, the limit"),
+                                      (interrupted, 128 + signal.SIGTERM, "it was interrupted")):
+            process.wait(tap.PATIENCE)
+            _, err = process.communicate(timeout=tap.PATIENCE)
+            expect(process.returncode == status, f"wanted status {status}, got {process.returncode}")
+            expect_in(f"supervise: stopped: {says}", err.decode())
 
 
 def limits_memory(mode):
@@ -368,7 +384,8 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
         expect(ran.out == "refused\ntalks to itself\n", ran.out)
 
 
-ONCE = [says_how_it_is_used, counts_cpu_time_that_the_monitor_did_not_see]
+ONCE = [says_how_it_is_used, counts_cpu_time_that_the_monitor_did_not_see,
+        says_what_it_waited_for_when_the_monitor_is_late]
 COSTLY = [limits_cpu_time_of_all_together]  # a second of CPU time each: only with namespaces and without
 EACH = [function for name, function in list(globals().items())
         if callable(function) and getattr(function, "__module__", "") == "__main__" and "mode" in
