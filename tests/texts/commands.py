@@ -157,7 +157,7 @@ def run(terminal, command, shown, goes_on):
     if terminal.status is None:
         return
     if not wanted.search(terminal.output()):
-        raise Differs("")
+        raise Differs("it prints")
     if terminal.status != expected_status:
         raise Differs(f"status {terminal.status}, not {expected_status}")
 
@@ -173,7 +173,7 @@ def run_once(terminal, command, shown):
             return False
     terminal.seen = kept.read_text()
     if not pattern(shown).search(terminal.seen):
-        raise Differs("")
+        raise Differs("it prints")
     return True
 
 
@@ -196,7 +196,8 @@ def run_text(path, number):
                 except Differs as reason:
                     failed += 1
                     print("not ok", test, flush=True)
-                    for line in [test, f"differs: {reason}", "shown:", *shown, "came:", *terminals[name].output().splitlines()]:
+                    came = terminals[name].output()
+                    for line in [f"differs: {test}: {reason}: {came[:150]!r}", "shown:", *shown, "came:", *came.splitlines()]:
                         print("#", line, file=sys.stderr, flush=True)
                     if terminals[name].status is None:  # it hangs: the rest would hang behind it
                         return number, failed
