@@ -136,16 +136,17 @@ def wait_until(predicate, patience=None, by=()):
     less often: many that wait in vain are not to keep the machine from those that do something.
 
     Patience is for the program. Where this process has to wait for its turn, half a second at most counts between
-    two looks: then the program has had to wait, too. It ends before when the processes `by` which something is to
-    come true spin.
+    two looks: then the program has had to wait, too. Of the processes `by` which something is to come true it is
+    known: no time counts while one of them wants a processor, and it ends before when they spin.
     """
-    waited, last, spins = 0, time.monotonic(), Spin(lambda: by)
+    began = last = time.monotonic()
+    waited, spins = 0, Spin(lambda: by)
     while not predicate():
         now = time.monotonic()
-        waited, last = waited + min(now - last, 0.5), now
+        waited, last = waited + (0 if any(state(pid) == "R" for pid in by) else min(now - last, 0.5)), now
         if waited > (PATIENCE if patience is None else patience) or spins:
             return bool(predicate())
-        time.sleep(min(0.005 + waited / 20, 0.05))
+        time.sleep(min(0.005 + (now - began) / 20, 0.05))
     return True
 
 
@@ -895,7 +896,7 @@ def child_with_channel(program, does, look):
     def ended(pid):
         return state(pid) in ("Z", "X", None)
 
-    wait_until(lambda: program.living_children() or ended(program.pid))
+    wait_until(lambda: program.living_children() or ended(program.pid), by=[program.pid])
     child = next(iter(program.living_children()), None)
     expect(child, expected=f"a child that {does}", happened=lambda: f"none lives{_quote(program.stderr())}", look=look)
 
@@ -904,7 +905,7 @@ def child_with_channel(program, does, look):
 
     def linked():
         return has_socket(program.pid) and has_socket(child)
-    wait_until(lambda: linked() or ended(child))
+    wait_until(lambda: linked() or ended(child), by=[program.pid, child])
     expect(linked(), expected=f"a channel to the child that {does}: an end of a socketpair in each process",
            happened=lambda: " and ".join(f"the {name} has {'an end' if has_socket(pid) else 'none'}"
                                          for name, pid in (("parent", program.pid), ("child", child)))
