@@ -69,8 +69,9 @@ def main():
     # Without namespaces these take the processes that their user may have, from the others too: one at a time.
     bombs = ["fork-bomb", "thread-bomb", "many-files", "many-large-files", "deep-folders"]
     how = sys.argv[1] if len(sys.argv) > 1 else ""
-    # Limits that are met soon, to keep this short.
-    os.environ["SUPERVISE"] = "-t 25 -m 300" + (" -n" if how == "without" else "")
+    # Limits that are met soon, to keep this short. Without namespaces a bomb gets many times the processes of its limit,
+    # and what else runs on this machine would stand still.
+    os.environ["SUPERVISE"] = "-t 25 -m 300" + (" -n -p 32" if how == "without" else "")
     before = tree()
     with tempfile.TemporaryDirectory(prefix="nasty-") as temporary:
         os.chmod(temporary, 0o755)

@@ -132,8 +132,8 @@ def says_how_it_is_used(mode):
 # ---- limits --------------------------------------------------------------------------------------
 
 def limits_processes(mode):
-    python(mode, "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "-p", "32") \
-        .expect(124, "stopped: it had 32 processes, the limit")
+    python(mode, "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", "-p", "8") \
+        .expect(124, "stopped: it had 8 processes, the limit")
 
 
 def limits_threads(mode):
