@@ -11,7 +11,9 @@ tree=$(mkdir -p "${BUILD:-build}/bare" && cd "${BUILD:-build}/bare" && pwd)/$sui
 [ "$(id -u)" -eq 0 ] || { echo "bare.sh: only root can make a tree and change into it" >&2 && exit 1; }
 common/setup.sh debootstrap script
 
-# In namespaces of its own, which take processes and mounts with them. The proxy, if there is one, is known.
+# In namespaces of its own, which take processes and mounts with them. The proxy, if there is one, is known, and the
+# certificates by which npm knows it.
+known="http_proxy,https_proxy,NODE_EXTRA_CA_CERTS"
 inside() { # COMMAND
     # shellcheck disable=SC2016 # for the shell in there
     unshare --mount --pid --fork --kill-child sh -euc '
@@ -19,13 +21,15 @@ inside() { # COMMAND
         mount --rbind /dev "$1/dev"
         mount --rbind /sys "$1/sys"
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=xterm ${http_proxy+"http_proxy=$http_proxy"} \
-            ${https_proxy+"https_proxy=$https_proxy"} chroot "$1" sh -euc "$2"' sh "$tree" "$1"
+            ${https_proxy+"https_proxy=$https_proxy"} ${NODE_EXTRA_CA_CERTS+NODE_EXTRA_CA_CERTS=/etc/npm.pem} \
+            chroot "$1" sh -euc "$2"' sh "$tree" "$1"
 }
 
 rm -rf --one-file-system "$tree"
 # shellcheck disable=SC2086 # a mirror, or nothing
 debootstrap --variant=minbase "$suite" "$tree" ${MIRROR-} >"$tree.log" 2>&1 || { cat "$tree.log" >&2 && exit 1; }
 cp /etc/resolv.conf "$tree/etc/"
+[ -z "${NODE_EXTRA_CA_CERTS-}" ] || install -m 644 "$NODE_EXTRA_CA_CERTS" "$tree/etc/npm.pem"
 cp /etc/apt/apt.conf.d/* "$tree/etc/apt/apt.conf.d/"
 
 # The steps of the image, from the Dockerfile as it stands: lines that end in \ go on.
@@ -39,4 +43,4 @@ sed -e :a -e '/\\$/N; s/\\\n *//; ta' .devcontainer/Dockerfile | while read -r w
 done
 git clone -q . "$tree/home/learner/course"
 inside "chown -R learner: /home/learner
-    su - learner -c 'cd course && script -qec \"stty cols 80 rows 24; $command\" /dev/null'"
+    su -w $known - learner -c 'cd course && script -qec \"stty cols 80 rows 24; $command\" /dev/null'"
