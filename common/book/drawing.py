@@ -69,7 +69,7 @@ def browse(options, page):
     if not browser:
         raise Mistake("there is no Chromium, which draws the pictures and makes the PDF")
     with tempfile.TemporaryDirectory(prefix="book-") as folder:
-        # The page and its scripts are ours; as root there is no sandbox.
+        # The page and its scripts are ours; the sandbox starts neither as root nor in most containers.
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage",
                    "--disable-background-networking", "--allow-file-access-from-files", f"--user-data-dir={folder}/profile",
                    *options, page.resolve().as_uri()]
