@@ -76,9 +76,7 @@ def prepared(deck, folder, pictures):
 
 def run(command, temporary):
     """Marp and Chromium leave their files behind: in a folder that goes."""
-    # As root Chromium runs only without its sandbox; what it is shown is ours.
     environment = os.environ | {"TMPDIR": str(temporary), "HOME": str(temporary)}
-    environment |= {"CHROME_NO_SANDBOX": "1"} if os.geteuid() == 0 else {}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:

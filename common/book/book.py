@@ -103,7 +103,7 @@ def whole(static):
     text = re.sub(r"@import [^;]*normalize[^;]*;", "", style.read_text())
     style.write_text(text)
     dark = re.search(r"body\[data-theme=.?dark.?\] ?\{([^{}]*)\}", text)
-    if dark and "prefers-color-scheme" not in text:
+    if dark and not re.search(r"prefers-color-scheme: ?dark\) ?\{\s*body[^{}]*\{\s*--color", text):
         style.write_text(f"{text}\n@media not print {{ @media (prefers-color-scheme: dark) {{\n"
                          f"body:not([data-theme=light]) {{{dark[1]}}} }} }}\n")
 

@@ -7,12 +7,15 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.parse
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import browser  # noqa: E402
 import tap  # noqa: E402
+sys.path.insert(0, str(tap.ROOT / "common/book"))
+import book  # noqa: E402
 
 BOOK = tap.BUILD / "book"
 SITE = BOOK / "html"
@@ -110,6 +113,23 @@ def the_pdf_has_pages_and_an_outline():
         title = re.match("# (.*)", (tap.ROOT / "chapters" / name / "README.md").read_text())[1]
         tap.expect_in(title, titles)
     tap.expect_in("Glossary", titles)
+
+
+def whose_system_is_dark_gets_the_dark_colours():
+    """Of furo they are missing as Debian 12 has it, and as Debian 13 has it; as its authors have it, they are there."""
+    dark, icon = "body[data-theme=dark] {--color: white}", "svg.auto-light {display: none}"
+    for style, added in ((f"@media not print {{ {dark} }}", True),
+                         (f"@media not print {{ {dark} }} @media (prefers-color-scheme: dark) {{ body {icon} }}", True),
+                         (f"{dark}@media(prefers-color-scheme:dark){{body:not([data-theme=light]){{--color:white}}}}", False)):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in (("scripts/furo.js", ""), ("styles/furo.css", style)):
+                path = pathlib.Path(folder, name)
+                path.parent.mkdir()
+                path.write_text(text)
+            book.whole(pathlib.Path(folder))
+            made = path.read_text()
+        tap.equal(made != style, added)
+        tap.expect(not added or "body:not([data-theme=light]) {--color: white}" in made, made)
 
 
 # ---- the site, in a browser ----------------------------------------------------------------------
@@ -269,7 +289,7 @@ def main():
     if not SITE.exists():
         sys.exit("book.py: there is no book; make book")
     tests = [links_of_the_site_lead_somewhere, links_of_the_epub_lead_somewhere, links_of_the_pdf_lead_somewhere,
-             epubcheck_is_content, the_pdf_has_pages_and_an_outline, an_excerpt_leads_to_its_lines,
+             epubcheck_is_content, whose_system_is_dark_gets_the_dark_colours, the_pdf_has_pages_and_an_outline, an_excerpt_leads_to_its_lines,
              looks(360, True), looks(800, False), looks(1600, False), looks(800, False, "print"),
              the_archive_is_the_repository, an_exercise_leads_to_the_next_one, a_search_finds_what_a_text_says,
              what_was_searched_is_in_sight, keys_lead_back_from_the_end_of_a_hand_over, what_is_copied_from_a_console_can_be_typed, keys_are_enough, a_quiz_answers,
