@@ -13,7 +13,6 @@ common/setup.sh debootstrap script
 
 # In namespaces of its own, which take processes and mounts with them. The proxy, if there is one, is known, and the
 # certificates by which npm knows it.
-known="http_proxy,https_proxy,NODE_EXTRA_CA_CERTS"
 inside() { # COMMAND
     # shellcheck disable=SC2016 # for the shell in there
     unshare --mount --pid --fork --kill-child sh -euc '
@@ -43,4 +42,4 @@ sed -e :a -e '/\\$/N; s/\\\n *//; ta' .devcontainer/Dockerfile | while read -r w
 done
 git clone -q . "$tree/home/learner/course"
 inside "chown -R learner: /home/learner
-    su -w $known - learner -c 'cd course && script -qec \"stty cols 80 rows 24; $command\" /dev/null'"
+    su -w http_proxy,https_proxy,NODE_EXTRA_CA_CERTS - learner -c 'cd course && script -qec \"stty cols 80 rows 24; $command\" /dev/null'"

@@ -339,24 +339,12 @@ static pid_t monitor_start(char **words, int control[2], int signals)
     errx(NO_SANDBOX, lenient ? "cannot start the monitor" : "not run without them; -u would");
 }
 
-/* Says why the monitor was killed, by us if it was overdue. Returns the exit status. */
-static int monitor_killed(bool overdue, bool stopped, int interrupted)
-{
-    if (!overdue || stopped)
-        warnx("stopped: it killed or stopped what watched it");
-    else if (interrupted)
-        warnx("stopped: it was interrupted");
-    else
-        warnx("stopped: it ran for %ld seconds, the limit", wall_seconds);
-    return overdue && interrupted ? 128 + interrupted : MET_LIMIT;
-}
-
 /* Waits for the monitor, and has it end when a signal asks for that. Returns the exit status. */
 static int watch_monitor(pid_t child, int control, int signals)
 {
     int64_t end = now_ns() + (wall_seconds + GRACE_SECONDS) * 1000000000;
     int status, interrupted = 0;
-    bool overdue = false, stopped = false;
+    bool late = false;
 
     while (waitpid(child, &status, WNOHANG) == 0) {
         poll(&(struct pollfd){.fd = signals, .events = POLLIN}, 1, 1000);
@@ -370,18 +358,26 @@ static int watch_monitor(pid_t child, int control, int signals)
         }
         /* Without namespaces the command can stop it. It may also be late by itself: among
          * hundreds of processes that want a processor, or with output that nobody takes. */
-        if (now_ns() > end && !overdue) {
+        if (now_ns() > end) {
             struct procstat monitor;
-            stopped = procstat_read(child, &monitor) && strchr("Tt", monitor.state);
-            overdue = true;
+            late = procstat_read(child, &monitor) && !strchr("Tt", monitor.state);
             kill(child, SIGKILL);
+            end = INT64_MAX; /* a second look would be at one that dies */
         }
     }
     if (WIFSIGNALED(status)) {
         family_end(sandbox.user);
-        return monitor_killed(overdue, stopped, interrupted);
+        if (!late)
+            snprintf(reason, sizeof(reason), "it killed or stopped what watched it");
+        else if (interrupted)
+            snprintf(reason, sizeof(reason), "it was interrupted");
+        else
+            met("it ran for", wall_seconds, "seconds");
+        warnx("stopped: %s", reason);
     }
-    return interrupted ? 128 + interrupted : WEXITSTATUS(status);
+    if (interrupted)
+        return 128 + interrupted;
+    return WIFSIGNALED(status) ? MET_LIMIT : WEXITSTATUS(status);
 }
 
 static const struct {

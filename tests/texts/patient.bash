@@ -7,7 +7,7 @@ sleep() {
     esac
 }
 
-# So is the second in which strace is to find a process at work.
+# Nor may the second in which strace is to find a process at work.
 timeout() {
     case $1:$2 in
     [0-9]:strace) command timeout $((4 * $1)) "${@:2}" ;;
